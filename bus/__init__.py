@@ -1,0 +1,1 @@
+"""IMT bus: the interprocessor message transport. README.md has the files in reading order."""

@@ -1,0 +1,1 @@
+"""One file per kind of backplane; each owns exactly one I/O module."""

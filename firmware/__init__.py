@@ -1,0 +1,1 @@
+"""The one firmware tree of every card. README.md has the files in reading order."""

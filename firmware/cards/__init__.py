@@ -1,0 +1,1 @@
+"""Wiring only: one file per role, and main.py which powers a card on."""

@@ -1,0 +1,1 @@
+"""Location records, their store and number routes; pure, no I/O."""

@@ -1,0 +1,1 @@
+"""The location server: provisioning, log, distribution and storage."""

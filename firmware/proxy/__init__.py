@@ -1,0 +1,1 @@
+"""Registrar front, redirect server and stateless proxy; pure, no I/O."""

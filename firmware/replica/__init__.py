@@ -1,0 +1,1 @@
+"""A cluster card's copy of the location database; pure, no I/O."""

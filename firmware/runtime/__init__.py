@@ -1,0 +1,1 @@
+"""The only place that waits: reactor, clock, console, management."""

@@ -1,0 +1,1 @@
+"""SIP as bytes and spans (RFC 3261); pure, no I/O."""

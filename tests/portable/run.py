@@ -53,6 +53,7 @@ def run_file(path):
             failed += 1
             print("FAILED", path, test)
             print_failure(error)
+    del sys.modules[name]
     return passed, failed
 
 

@@ -1,0 +1,80 @@
+# `make help` lists the targets. Everything is made inside the checkout: .venv/, build/, .chassis/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv/bin
+BOOTSTRAP := host_tools/bootstrap
+CC ?= cc
+SEEDS ?= 1-20
+SECONDS ?= 30
+
+WARNINGS := -std=c99 -O2 -Wall -Wextra -Werror -pedantic -Wconversion
+FASTPATH := firmware/fastpath/sipfast.c $(wildcard firmware/fastpath/*_linux.c)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: run
+run: setup micropython ## bring up the emulated demo chassis in the foreground (Ctrl-C ends it)
+	$(VENV)/chassis up --demo 100
+
+.PHONY: setup
+setup: .venv/.project build/libsipfast.so build/sipload ## .venv with .venv/bin/chassis, and the C fast path
+
+.venv/.project: pyproject.toml $(BOOTSTRAP)/make_venv.py
+	@test -n "$(PYTHON)" || { echo "setup: no Python 3.11 or newer found; install python3." >&2; exit 1; }
+	$(PYTHON) $(BOOTSTRAP)/make_venv.py
+	@touch $@
+
+.venv/.test: .venv/.project
+	$(PYTHON) $(BOOTSTRAP)/make_venv.py test
+	@touch $@
+
+build/libsipfast.so: $(FASTPATH) $(wildcard firmware/fastpath/*.h)
+	@mkdir -p build
+	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $(FASTPATH)
+	@mv $@.new $@
+
+build/sipload: host_tools/sipload/sipload.c
+	@mkdir -p build
+	$(CC) $(WARNINGS) -o $@.new $< -lpthread
+	@mv $@.new $@
+
+.PHONY: micropython
+micropython: ## build/micropython/micropython, where it can be had without root
+	@$(PYTHON) $(BOOTSTRAP)/fetch_micropython.py --optional
+
+.PHONY: test-setup
+test-setup:
+	@$(PYTHON) $(BOOTSTRAP)/install_peers.py
+	@$(MAKE) --no-print-directory .venv/.test setup micropython
+
+.PHONY: test
+test: test-setup ## set up all that is needed and pass every test
+	$(VENV)/python tests/tools/run_suites.py
+
+.PHONY: test-all
+test-all: test ## make test and the suites that need heavy tools (none yet)
+
+.PHONY: bench
+bench: test-setup ## benchmarks beside their peers and limits, as ratios; writes bench.json
+	$(VENV)/python -m tests.bench
+
+.PHONY: lint
+lint: .venv/.test ## ruff
+	$(VENV)/ruff check
+
+.PHONY: sim
+sim: test-setup ## the deterministic simulator; SEEDS=A-B
+	$(VENV)/python -m tests.sim --seeds $(SEEDS)
+
+.PHONY: fuzz
+fuzz: test-setup ## hostile input to every parser; SECONDS=N
+	$(VENV)/python -m tests.fuzz --seconds $(SECONDS)
+
+.PHONY: clean
+clean: ## remove what was built, but not a chassis's state
+	rm -rf build .venv bench.json *.egg-info

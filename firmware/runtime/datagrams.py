@@ -1,0 +1,97 @@
+"""The card's SIP sockets: the relay plane to the switch cards, and plain UDP.
+
+Both ports have the same three verbs, so that the card's wiring does not care which it serves:
+`receive()` -> (octets, peer, via) or None; `body` holds the SIP octets; `send(octets, peer, via)`.
+`peer` is the outside (host, port); `via` is where to answer inside (the switch card's plane
+address) or None. Never waits. Runs on both interpreters.
+"""
+
+from bus import interfaces
+from bus.compat import MICROPYTHON, const
+from firmware.switching import encapsulation
+
+DATAGRAM_BYTES = const(65535)
+HEAD_BYTES = const(12)
+
+
+class PlainPort:
+    """A UDP socket that carries SIP as it is."""
+
+    def __init__(self, host, port):
+        self.socket = interfaces.open_udp(host, port)
+        self.body = bytearray(DATAGRAM_BYTES)
+        self.address = interfaces.local_pair(self.socket)
+        self.send_errors = 0
+
+    def receive(self):
+        """(octets in `body`, peer, None), or None when nothing waits."""
+        try:
+            if MICROPYTHON:
+                octets, name = self.socket.recvfrom(DATAGRAM_BYTES)
+                count = len(octets)
+                self.body[:count] = octets
+                return count, interfaces.pair(name), None
+            count, name = self.socket.recvfrom_into(self.body)
+            return count, name, None
+        except OSError:
+            return None
+
+    def send(self, octets, peer, via):
+        """Send to `peer`; what the kernel refuses is counted and lost, as on a wire."""
+        try:
+            self.socket.sendto(octets, interfaces.address(peer[0], peer[1]))
+        except OSError:
+            self.send_errors += 1
+
+
+class PlanePort:
+    """A UDP socket that carries SIP behind the relay header (firmware/switching/encapsulation)."""
+
+    def __init__(self, host, port, vip_port):
+        self.socket = interfaces.open_udp(host, port)
+        self.body = bytearray(DATAGRAM_BYTES)
+        self.address = interfaces.local_pair(self.socket)
+        self.send_errors = 0
+        self.malformed = 0
+        self._head = bytearray(HEAD_BYTES)
+        self._vip_port = vip_port
+
+    def receive(self):
+        """(octets in `body`, outside peer, switch card's address), or None when nothing waits."""
+        while True:
+            try:
+                count, name = self._receive_split()
+            except OSError:
+                return None
+            outside = encapsulation.decode(self._head, HEAD_BYTES) if count >= 0 else None
+            if outside is not None:
+                return count, (outside[0], outside[1]), name
+            self.malformed += 1
+
+    def send(self, octets, peer, via):
+        """Send to `peer` by way of the switch card at `via`."""
+        try:
+            encapsulation.encode_into(self._head, peer[0], peer[1], self._vip_port)
+            name = interfaces.address(via[0], via[1])
+            if MICROPYTHON:
+                self.socket.sendto(self._head + octets, name)
+            else:
+                self.socket.sendmsg((self._head, octets), (), 0, name)
+        except (OSError, ValueError):
+            self.send_errors += 1
+
+    if MICROPYTHON:
+
+        def _receive_split(self):
+            octets, name = self.socket.recvfrom(DATAGRAM_BYTES)
+            count = len(octets) - HEAD_BYTES
+            if count >= 0:
+                self._head[:] = octets[:HEAD_BYTES]
+                self.body[:count] = octets[HEAD_BYTES:]
+            return count, interfaces.pair(name)
+
+    else:
+
+        def _receive_split(self):
+            count, _, _, name = self.socket.recvmsg_into((self._head, self.body))
+            return count - HEAD_BYTES, name

@@ -1,0 +1,3 @@
+"""The firmware's version, as heartbeats, `status` and images show it."""
+
+VERSION = "0.1.0"

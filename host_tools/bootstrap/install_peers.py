@@ -31,7 +31,7 @@ def missing():
 
 
 def apt_get(*words):
-    """Run apt-get without questions and without starting the installed services; return its code."""
+    """Run apt-get without questions and without starting what it installs; return its code."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     output = subprocess.DEVNULL if words[0] == "update" else None
     return subprocess.run(["apt-get", "-q", *words], env=environment, stdout=output).returncode

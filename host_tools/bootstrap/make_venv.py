@@ -43,7 +43,7 @@ def create():
     if not importlib.util.find_spec("ensurepip"):
         command.append("--without-pip")
     if subprocess.run([*command, str(VENV)]).returncode or not pip_command():
-        fail(f"could not make .venv, the venv package is incomplete: {remedy}, then run make again.")
+        fail(f"could not make .venv, venv is incomplete: {remedy}, then run make again.")
 
 
 def install(extra):
@@ -53,7 +53,7 @@ def install(extra):
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     command = [*pip_command(), "install", *quiet, "--editable", target]
     if subprocess.run(command, env=environment).returncode:
-        fail("pip could not install the project (its words are above); mend that and run make again.")
+        fail("pip could not install the project; see its words above, then run make again.")
 
 
 def main():

@@ -1,7 +1,7 @@
 """Run portable tests on MicroPython or CPython: `micropython tests/portable/run.py FILE...`.
 
 Imports each file, calls its functions named `test_*` in the order of their names, prints a
-traceback for each failure and, as the last line, `N passed, N failed`. Exit code 1 when one failed.
+traceback for each failure and, as the last line, `N passed, N failed`. Exit code 1 if any failed.
 Without arguments it takes every `test_*.py` of its own folder.
 """
 
@@ -30,7 +30,7 @@ def split_path(path):
 
 
 def run_file(path):
-    """Run every test of one file; return (passed, failed). A file that cannot be imported fails."""
+    """Run every test of one file; return (passed, failed). Failing to import is one failure."""
     folder, name = split_path(path)
     if folder not in sys.path:
         sys.path.insert(0, folder)

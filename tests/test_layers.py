@@ -38,7 +38,7 @@ RULES = {
     "firmware/location/": ({"firmware.location", "firmware.fastpath", "bus.compat"}, COMMON),
     "firmware/runtime/": (
         {"firmware.runtime", "bus"},
-        COMMON | {"machine", "os", "select", "socket", "time"}),
+        COMMON | {"machine", "mmap", "ffi", "os", "select", "signal", "socket", "time"}),
     "firmware/cards/": ({"firmware", "bus", "board"}, COMMON | {"os", "time"}),
     "boards/": ({"boards"}, COMMON | {"machine", "os"}),
     "host_tools/": ({"host_tools", "bus", "firmware.sip", "boards"}, ANY),
@@ -51,7 +51,7 @@ for _feature in FEATURES:
 LINK_IO = ({"socket", "select", "os"}, {"can"}, {"machine"}, {"serial"})
 # a word in a file's name -> the platform's own modules that this file is there to wrap
 PLATFORM = {
-    "sqlite": {"sqlite3", "os"},
+    "sqlite": {"sqlite3", "os", "pathlib"},
     "flash": {"os"},
     "cffi": {"cffi", "os"},
     "ffi": {"ffi", "uctypes", "os"},

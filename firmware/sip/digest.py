@@ -9,6 +9,7 @@ Both interpreters; imports no I/O, reads no clock.
 
 from binascii import hexlify
 
+from firmware.sip.errors import Malformed
 from firmware.sip.grammar import HEX, is_all, unquote
 
 MD5 = 1
@@ -44,7 +45,7 @@ def challenge(realm, nonce, algorithm, stale):
 
 
 class Credentials:
-    """The digest fields of one Authorization header, unquoted; raises ValueError when incomplete.
+    """The digest fields of one Authorization header, unquoted; raises Malformed when incomplete.
 
     algorithm: MD5 or SHA256, or None when it is another.  qop must be auth.
     """
@@ -53,14 +54,14 @@ class Credentials:
         values = []
         for name in (b"username", b"realm", b"nonce", b"uri", b"response", b"cnonce", b"nc"):
             if name not in fields:
-                raise ValueError("incomplete credentials")
+                raise Malformed("incomplete credentials")
             values.append(unquote(fields[name]))
         (self.username, self.realm, self.nonce, self.uri, self.response, self.cnonce,
          self.nc) = values
         if unquote(fields.get(b"qop", b"")).lower() != b"auth":
-            raise ValueError("qop is not auth")
+            raise Malformed("qop is not auth")
         if len(self.nc) != 8 or not is_all(self.nc, HEX) or int(self.nc, 16) == 0:
-            raise ValueError("bad nonce count")
+            raise Malformed("bad nonce count")
         name = unquote(fields.get(b"algorithm", b"MD5")).upper()
         self.algorithm = None
         for number in NAMES:

@@ -1,4 +1,4 @@
-"""Status codes, their reason phrases (RFC 3261 21) and the one exception of this package.
+"""Status codes, their reason phrases (RFC 3261 21) and the exceptions of this package.
 
 `SipError` is how a rule of the RFC says "answer this request with that status"; the proxy's
 door catches it, so that nothing raises past `receive_message`. Both interpreters; no I/O.
@@ -13,6 +13,10 @@ PHRASES = {
     500: b"Server Internal Error", 501: b"Not Implemented", 503: b"Service Unavailable",
     504: b"Server Time-out", 505: b"Version Not Supported", 513: b"Message Too Large",
 }
+
+
+class Malformed(ValueError):
+    """A value breaks the grammar; its text is fixed and ours, so it may go into an answer."""
 
 
 class SipError(Exception):

@@ -1,17 +1,18 @@
 """Structured header values (RFC 3261 20, 25.1): Via, name-addr, Contact, CSeq, credentials.
 
-Every function takes a header value as bytes and raises ValueError where the grammar is broken.
+Every function takes a header value as bytes and raises Malformed where the grammar is broken.
 Both interpreters; imports no I/O.
 """
 
+from firmware.sip.errors import Malformed
 from firmware.sip.grammar import (
-    ALPHANUM, LWS, char_table, end_of_quoted, find_outside, find_param, has_control, is_token,
+    ALPHANUM, LWS, end_of_quoted, find_outside, find_param, has_control, is_token,
     is_all, parse_params, parse_uint, split_list)
 from firmware.sip.uri import parse_hostport, parse_uri
 
 CSEQ_LIMIT = (1 << 31) - 1  # RFC 3261 8.1.1.5
 EXPIRES_LIMIT = (1 << 32) - 1  # RFC 3261 20.19
-_DISPLAY = char_table(ALPHANUM + b"-.!%*_+`'~ \t")
+_DISPLAY = ALPHANUM + b"-.!%*_+`'~ \t"
 
 
 class Via:
@@ -23,7 +24,7 @@ class Via:
     """
 
     def __init__(self, data):
-        end = find_outside(data, 0x2C) if b"," in data else -1
+        end = find_outside(data, b",")
         self.end = len(data) if end < 0 else end
         self.text = data[:self.end].strip(LWS)
         semicolon = self.text.find(b";")
@@ -76,13 +77,13 @@ def _protocol(head):
         name, _, rest = head.partition(b"/")
         version, _, rest = rest.partition(b"/")
         if name.strip(LWS).upper() != b"SIP" or version.strip(LWS) != b"2.0":
-            raise ValueError("Via protocol is not SIP/2.0")
+            raise Malformed("Via protocol is not SIP/2.0")
         words = rest.split(None, 1)
         if len(words) != 2:
-            raise ValueError("Via without sent-by")
+            raise Malformed("Via without sent-by")
         transport, sent_by = words
     if not is_token(transport):
-        raise ValueError("bad Via transport")
+        raise Malformed("bad Via transport")
     sent_by = sent_by.strip(LWS)
     if b" " in sent_by or b"\t" in sent_by:
         left, colon, right = sent_by.partition(b":")
@@ -100,28 +101,28 @@ def parse_name_addr(data):
     quote = data.find(b'"')
     if 0 <= quote and (quote < bracket or bracket < 0):
         if data[:quote].strip(LWS):
-            raise ValueError("text before display name")
+            raise Malformed("text before display name")
         at = end_of_quoted(data, quote)
         bracket = data.find(b"<", at)
         if bracket < 0 or data[at:bracket].strip(LWS):
-            raise ValueError("display name without <URI>")
+            raise Malformed("display name without <URI>")
     elif bracket > 0 and not is_all(data[:bracket], _DISPLAY) and data[:bracket].strip(LWS):
-        raise ValueError("bad display name")
+        raise Malformed("bad display name")
     if bracket >= 0:
         close = data.find(b">", bracket)
         if close < 0:
-            raise ValueError("angle bracket without end")
+            raise Malformed("angle bracket without end")
         return data[bracket + 1:close], parse_params(data[close + 1:].strip(LWS))
     semicolon = data.find(b";")
     uri = (data if semicolon < 0 else data[:semicolon]).strip(LWS)
     if b"?" in uri or b"," in uri or not uri:
-        raise ValueError("URI needs angle brackets")
+        raise Malformed("URI needs angle brackets")
     return uri, parse_params(b"" if semicolon < 0 else data[semicolon:])
 
 
 def tag_of(data):
     """The tag parameter of a From or To value, or None."""
-    if b"tag" not in data and b"TAG" not in data and b"Tag" not in data:
+    if b";" not in data or b"tag" not in data.lower():
         return None
     pair = find_param(parse_name_addr(data)[1], b"tag")
     return pair[1] if pair else None
@@ -137,7 +138,7 @@ class Contact:
     def __init__(self, data):
         self.uri, params = parse_name_addr(data)
         if has_control(self.uri):
-            raise ValueError("control character in Contact")
+            raise Malformed("control character in Contact")
         self.parsed = parse_uri(self.uri)
         self.parsed.validate()
         self.q = 1000
@@ -154,12 +155,12 @@ class Contact:
             elif name == b"reg-id":
                 self.reg_id = parse_uint(value or b"", CSEQ_LIMIT)
                 if not self.reg_id:
-                    raise ValueError("bad reg-id")
+                    raise Malformed("bad reg-id")
 
 
 def _instance(value):
     if not value or value[:2] != b'"<' or value[-2:] != b'>"' or has_control(value):
-        raise ValueError("bad +sip.instance")
+        raise Malformed("bad +sip.instance")
     return value[2:-2]
 
 
@@ -167,10 +168,10 @@ def parse_q(value):
     """A qvalue `0[.ddd]` or `1[.000]` in thousandths, 0..1000."""
     whole, dot, part = (value or b"").partition(b".")
     if whole not in (b"0", b"1") or len(part) > 3 or (part and not part.isdigit()):
-        raise ValueError("bad q value")
+        raise Malformed("bad q value")
     q = int(whole) * 1000 + int((part + b"000")[:3])
     if q > 1000:
-        raise ValueError("bad q value")
+        raise Malformed("bad q value")
     return q
 
 
@@ -195,7 +196,7 @@ def parse_expires(value):
 def parse_contacts(values):
     """All Contacts of the Contact header values as a list, or b"*" for the wildcard alone.
 
-    Raises ValueError when one of them is malformed or `*` stands beside another.
+    Raises Malformed when one of them is malformed or `*` stands beside another.
     """
     contacts = []
     wildcard = False
@@ -207,7 +208,7 @@ def parse_contacts(values):
                 contacts.append(Contact(element))
     if wildcard:
         if contacts or len(values) != 1 or values[0].strip(LWS) != b"*":
-            raise ValueError("wildcard beside another Contact")
+            raise Malformed("wildcard beside another Contact")
         return b"*"
     return contacts
 
@@ -216,29 +217,29 @@ def parse_cseq(data):
     """(number, method) of a CSeq value; the number is 0..2**31-1 (RFC 3261 20.16)."""
     words = data.split()
     if len(words) != 2 or not is_token(words[1]):
-        raise ValueError("bad CSeq")
+        raise Malformed("bad CSeq")
     number = parse_uint(words[0], CSEQ_LIMIT)
     if number is None:
-        raise ValueError("bad CSeq number")
+        raise Malformed("bad CSeq number")
     return number, words[1]
 
 
 def parse_credentials(data):
     """An Authorization or challenge value as (scheme in lower case, {name: raw value}).
 
-    Names are lower case; values keep their quotes.  Raises ValueError for a repeated name.
+    Names are lower case; values keep their quotes.  Raises Malformed for a repeated name.
     """
     scheme, _, rest = data.strip(LWS).partition(b" ")
     if not is_token(scheme):
-        raise ValueError("bad authentication scheme")
+        raise Malformed("bad authentication scheme")
     fields = {}
     for element in split_list(rest):
         name, equals, value = element.partition(b"=")
         name = name.strip(LWS).lower()
         value = value.strip(LWS)
         if not equals or not is_token(name) or name in fields:
-            raise ValueError("bad credentials")
+            raise Malformed("bad credentials")
         if value[:1] == b'"' and end_of_quoted(value, 0) != len(value):
-            raise ValueError("bad credentials")
+            raise Malformed("bad credentials")
         fields[name] = value
     return scheme.lower(), fields

@@ -3,18 +3,19 @@
 Both interpreters; imports no I/O. Names are compared and resolved by others: here a host is text.
 """
 
-from firmware.sip.grammar import ALPHANUM, HEX, char_table, is_all, is_token, parse_uint
+from firmware.sip.errors import Malformed
+from firmware.sip.grammar import ALPHANUM, HEX, is_all, is_token, parse_uint
 
 _UNRESERVED = b"-_.!~*'()"
-_USER = char_table(ALPHANUM + _UNRESERVED + b"%&=+$,;?/")
-_PASSWORD = char_table(ALPHANUM + _UNRESERVED + b"%&=+$,")
-_HOST = char_table(ALPHANUM + b"-._")
-_IPV6 = char_table(b"0123456789abcdefABCDEF:.")
-_PARAM = char_table(ALPHANUM + _UNRESERVED + b"%[]/:&+$")
-_HEADER = char_table(ALPHANUM + _UNRESERVED + b"%[]/?:+$=&")
+_USER = ALPHANUM + _UNRESERVED + b"%&=+$,;?/"
+_PASSWORD = ALPHANUM + _UNRESERVED + b"%&=+$,"
+_HOST = ALPHANUM + b"-._"
+_IPV6 = b"0123456789abcdefABCDEF:."
+_PARAM = ALPHANUM + _UNRESERVED + b"%[]/:&+$"
+_HEADER = ALPHANUM + _UNRESERVED + b"%[]/?:+$=&"
 # RFC 2396 characters of a URI of another scheme
-_OTHER = char_table(ALPHANUM + _UNRESERVED + b"%;/?:@&=+$,#[]")
-_NUMBER = char_table(b"0123456789-.()+*#")
+_OTHER = ALPHANUM + _UNRESERVED + b"%;/?:@&=+$,#[]"
+_NUMBER = b"0123456789-.()+*#"
 # a parameter that decides where or how a URI is reached never matches its absence (19.1.4)
 _DECIDING = (b"user", b"ttl", b"method", b"maddr", b"transport")
 URI_LIMIT = 1024
@@ -85,7 +86,7 @@ class Uri:
         return b"".join(parts)
 
     def validate(self):
-        """Raise ValueError where a part holds an octet the grammar does not allow (25.1)."""
+        """Raise Malformed where a part holds an octet the grammar does not allow (25.1)."""
         if self.scheme not in (b"sip", b"sips"):
             _check(self.user, _OTHER, "bad URI")
             return
@@ -102,7 +103,7 @@ class Uri:
                 if equals:
                     _check(value, _PARAM, "bad URI parameter")
                 if name in seen:
-                    raise ValueError("URI parameter given twice")
+                    raise Malformed("URI parameter given twice")
                 seen.append(name)
         if self.headers:
             _check(self.headers, _HEADER, "bad URI headers")
@@ -110,27 +111,27 @@ class Uri:
 
 def _check(data, table, text):
     if not is_all(data, table):
-        raise ValueError(text)
+        raise Malformed(text)
     at = data.find(b"%")
     while at >= 0:
         if not is_all(data[at + 1:at + 3], HEX) or at + 3 > len(data):
-            raise ValueError("bad escape")
+            raise Malformed("bad escape")
         at = data.find(b"%", at + 1)
 
 
 def parse_uri(data):
-    """`data` (bytes, no angle brackets) as a Uri; raises ValueError.
+    """`data` (bytes, no angle brackets) as a Uri; raises Malformed.
 
     Splits and checks scheme, host and port; `validate` checks the octets of the other parts, so
     that the fast path pays for it only when a look-up fails.
     """
     colon = data.find(b":")
     if colon < 1 or len(data) > URI_LIMIT:
-        raise ValueError("no URI scheme")
+        raise Malformed("no URI scheme")
     scheme = data[:colon].lower()
     if scheme != b"sip" and scheme != b"sips":
         if not is_token(scheme) or not scheme[:1].isalpha():
-            raise ValueError("bad URI scheme")
+            raise Malformed("bad URI scheme")
         return Uri(scheme, data[colon + 1:], b"", 0, b"", b"")
     at = data.find(b"@", colon)
     user = password = None
@@ -139,7 +140,7 @@ def parse_uri(data):
         if b":" in user:
             user, _, password = user.partition(b":")
         if not user:
-            raise ValueError("empty user part")
+            raise Malformed("empty user part")
     else:
         at = colon
     rest = data[at + 1:]
@@ -149,30 +150,30 @@ def parse_uri(data):
     if b";" in rest:
         rest, _, params = rest.partition(b";")
         if not params:
-            raise ValueError("empty URI parameter")
+            raise Malformed("empty URI parameter")
     host, port = parse_hostport(rest)
     return Uri(scheme, user, host, port, params, headers, password)
 
 
 def parse_hostport(data):
-    """`host[:port]` as (host in lower case, port or 0); raises ValueError."""
+    """`host[:port]` as (host in lower case, port or 0); raises Malformed."""
     port = 0
     if data[:1] == b"[":
         close = data.find(b"]")
         host = data[:close + 1]
         if close < 0 or not is_all(data[1:close], _IPV6):
-            raise ValueError("bad IPv6 reference")
+            raise Malformed("bad IPv6 reference")
         rest = data[close + 1:]
     else:
         colon = data.find(b":")
         host = data if colon < 0 else data[:colon]
         rest = b"" if colon < 0 else data[colon:]
         if not is_all(host, _HOST):
-            raise ValueError("bad host")
+            raise Malformed("bad host")
     if rest:
         port = parse_uint(rest[1:], 65535) if rest[:1] == b":" else None
         if not port:
-            raise ValueError("bad port")
+            raise Malformed("bad port")
     return host.lower(), port
 
 

@@ -95,7 +95,7 @@ def test_10_2_2_wildcard_stands_alone():
     assert raises(parse_contacts, [b"*, <sip:a@b>"])
     assert raises(parse_contacts, [b"*", b"*"])
     assert raises(parse_contacts, [b"*;q=1"])
-    assert len(parse_contacts([b"<sip:a@b>, <sip:c@d>;x="1,2"", b"sip:e@f"])) == 3
+    assert len(parse_contacts([b"<sip:a@b>, <sip:c@d>;x=\"1,2\"", b"sip:e@f"])) == 3
     assert raises(parse_contacts, [b"<sip:a@b>,"])
 
 

@@ -87,6 +87,8 @@ def load(flash):
         raise ConfigError("cannot read {}: error {}".format(path, error.args[0]))
     except ValueError:
         raise ConfigError("{} is not JSON".format(path))
+    if not isinstance(raw, dict):
+        raise ConfigError("{} must hold one JSON object".format(path))
     return CardConfig(flash, raw)
 
 

@@ -67,7 +67,8 @@ def test_each_mistake_is_named():
     assert "vip" in _refusal(_with(vip="127.0.0.1:5060"))
     assert "hexadecimal" in _refusal(_with(key="xyz"))
     assert "buses" in _refusal(_with(buses=[]))
-    assert "not JSON" in _refusal("{")
+    assert "not JSON" in _refusal("slot = 3")
+    assert "one JSON object" in _refusal("[]")
 
 
 def test_a_missing_file_is_a_sentence():

@@ -1,4 +1,4 @@
-"""Numbers and names of what a heartbeat tells: role, hot-swap state, service, redundancy, database.
+"""Numbers and names of what a heartbeat tells: role, hot swap, service, redundancy, database.
 
 Hot-swap states are AdvancedTCA's (PICMG 3.0), database states are those EAGLE operators know.
 A tuple's index is the number on the wire. Imports nothing; runs on both interpreters.

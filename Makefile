@@ -12,6 +12,7 @@ SECONDS ?= 30
 
 WARNINGS := -std=c99 -O2 -Wall -Wextra -Werror -pedantic -Wconversion
 FASTPATH := firmware/fastpath/sipfast.c $(wildcard firmware/fastpath/*_linux.c)
+SIPLOAD := $(wildcard host_tools/sipload/*.c)
 
 .PHONY: help
 help: ## this list
@@ -38,9 +39,9 @@ build/libsipfast.so: $(FASTPATH) $(wildcard firmware/fastpath/*.h)
 	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $(FASTPATH)
 	@mv $@.new $@
 
-build/sipload: host_tools/sipload/sipload.c
+build/sipload: $(SIPLOAD) $(wildcard host_tools/sipload/*.h)
 	@mkdir -p build
-	$(CC) $(WARNINGS) -o $@.new $< -lpthread
+	$(CC) $(WARNINGS) -D_GNU_SOURCE -o $@.new $(SIPLOAD)
 	@mv $@.new $@
 
 .PHONY: micropython

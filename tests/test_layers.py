@@ -38,8 +38,8 @@ RULES = {
     "firmware/location/": ({"firmware.location", "firmware.fastpath", "bus.compat"}, COMMON),
     "firmware/runtime/": (
         {"firmware.runtime", "bus"},
-        COMMON | {"machine", "mmap", "ffi", "os", "select", "signal", "socket", "time"}),
-    "firmware/cards/": ({"firmware", "bus", "board"}, COMMON | {"os", "time"}),
+        COMMON | {"machine", "mmap", "ffi", "os", "select", "socket", "time"}),
+    "firmware/cards/": ({"firmware", "bus", "board"}, COMMON | {"os", "signal", "time"}),
     "boards/": ({"boards"}, COMMON | {"machine", "os"}),
     "host_tools/": ({"host_tools", "bus", "firmware.sip", "boards"}, ANY),
 }  # fmt: skip

@@ -13,6 +13,25 @@ from firmware.switching import encapsulation
 DATAGRAM_BYTES = const(65535)
 HEAD_BYTES = const(12)
 
+DATAGRAMS_A_TURN = const(64)
+
+
+class PortHandler:
+    """Feeds what a port receives to take(buf, n, peer, via, now_ms)."""
+
+    def __init__(self, port, take):
+        self._port = port
+        self._take = take
+
+    def readable(self, now_ms):
+        """Take at most DATAGRAMS_A_TURN datagrams, so that no other stream starves."""
+        port = self._port
+        for _ in range(DATAGRAMS_A_TURN):
+            found = port.receive()
+            if found is None:
+                return
+            self._take(port.body, found[0], found[1], found[2], now_ms)
+
 
 class PlainPort:
     """A UDP socket that carries SIP as it is."""
@@ -37,11 +56,17 @@ class PlainPort:
             return None
 
     def send(self, octets, peer, via):
-        """Send to `peer`; what the kernel refuses is counted and lost, as on a wire."""
+        """Send to `peer`; False when the kernel refused it: counted and lost, as on a wire."""
         try:
             self.socket.sendto(octets, interfaces.address(peer[0], peer[1]))
         except OSError:
             self.send_errors += 1
+            return False
+        return True
+
+    def close(self):
+        """Give the address back."""
+        self.socket.close()
 
 
 class PlanePort:
@@ -69,7 +94,7 @@ class PlanePort:
             self.malformed += 1
 
     def send(self, octets, peer, via):
-        """Send to `peer` by way of the switch card at `via`."""
+        """Send to `peer` by way of the switch card at `via`; False when it was refused."""
         try:
             encapsulation.encode_into(self._head, peer[0], peer[1], self._vip_port)
             name = interfaces.address(via[0], via[1])
@@ -79,6 +104,12 @@ class PlanePort:
                 self.socket.sendmsg((self._head, octets), (), 0, name)
         except (OSError, ValueError):
             self.send_errors += 1
+            return False
+        return True
+
+    def close(self):
+        """Give the address back."""
+        self.socket.close()
 
     if MICROPYTHON:
 

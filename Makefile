@@ -11,7 +11,7 @@ SEEDS ?= 1-20
 SECONDS ?= 30
 
 WARNINGS := -std=c99 -O2 -Wall -Wextra -Werror -pedantic -Wconversion
-FASTPATH := firmware/fastpath/sipfast.c $(wildcard firmware/fastpath/*_linux.c)
+FASTPATH := $(wildcard firmware/fastpath/*.c)
 SIPLOAD := $(wildcard host_tools/sipload/*.c)
 
 .PHONY: help

@@ -62,5 +62,9 @@ def bucket(key):
 
 
 def record_digest(key, value):
-    """A record's term of the database digest: SipHash of `klen u16 big-endian | key | value`."""
-    return siphash_number(layout.DIGEST_KEY, struct.pack(">H", len(key)) + key + value)
+    """A record's term of the database digest: SipHash of `klen u16 big-endian | key | value`.
+
+    Its octets are read as a big-endian number, as all integers on the bus.
+    """
+    number = siphash_number(layout.DIGEST_KEY, struct.pack(">H", len(key)) + key + value)
+    return struct.unpack(">Q", struct.pack("<Q", number))[0]

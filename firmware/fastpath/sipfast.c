@@ -416,6 +416,16 @@ static int32_t take(const region *r, uint32_t granules)
     return SF_NO_SPACE;
 }
 
+/* The number whose big-endian octets are the little-endian ones of `number`. */
+static uint64_t swapped(uint64_t number)
+{
+    uint64_t result = 0;
+    for (uint32_t i = 0; i < 8; i++, number >>= 8) {
+        result = result << 8 | (number & 0xFFU);
+    }
+    return result;
+}
+
 /* Add the record to the digest sums, or take it away. */
 static void count_digest(const region *r, const uint8_t *record, uint32_t away)
 {
@@ -425,7 +435,7 @@ static void count_digest(const region *r, const uint8_t *record, uint32_t away)
     sip_begin(&s, digest_key);
     sip_add(&s, head, 2);
     sip_add(&s, record + RECORD_HEAD, key_length + value_length_of(record));
-    uint64_t term = sip_end(&s);
+    uint64_t term = swapped(sip_end(&s));
     uint32_t bucket = (uint32_t)sip_of(digest_key, record + RECORD_HEAD, key_length) & 0xFFU;
     uint8_t *part = r->mem + AT_BUCKETS + 8U * bucket;
     if (away) {

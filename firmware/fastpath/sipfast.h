@@ -91,8 +91,8 @@ int32_t sf_scan(const uint8_t *buf, uint32_t length, uint16_t *spans, uint32_t c
  * taken from its own list, else from new ground, else by cutting a larger free one.
  *
  * Digest: the sum modulo 2^64 over all records of SipHash-2-4("SIP location db1", klen u16
- * big-endian | key | value), so it does not depend on the order of changes. The bucket sums split
- * it by sf_bucket of the key.
+ * big-endian | key | value), its octets read as a big-endian number; so it does not depend on the
+ * order of changes. The bucket sums split it by sf_bucket of the key.
  *
  * Processes. One writer; sequence is odd during a write. sf_table_get may run in other processes
  * beside the writer. The others belong to the writer's process. dirty is set by the caller around

@@ -1,0 +1,306 @@
+"""Wiring of a sip-cluster card: replica, SIP server, plane and direct sockets.
+
+Answers every request from its own copy; the location server is asked only to commit a REGISTER.
+Runs on both interpreters.
+"""
+
+from bus import messages, node, states
+from bus.compat import earliest, ticks_diff
+from firmware import fastpath
+from firmware.cards.card import Card
+from firmware.location.store import LocationStore
+from firmware.proxy.config import SipConfig
+from firmware.proxy.server import SipServer
+from firmware.replica.replica import Replica
+from firmware.runtime import clock
+from firmware.runtime.datagrams import PlainPort, PlanePort, PortHandler
+from firmware.runtime.management import as_json
+from firmware.runtime.region import open_regions
+
+LIVE_CHANNEL = 1
+CATCH_UP_CHANNEL = 32
+DIRECT_PEERS = 256
+BENCH_MS = 200
+
+
+def sip_settings(config):
+    """What SipConfig wants, from card.json: its `settings` may override the bounds."""
+    settings = dict(config.settings)
+    settings["vip"] = config.vip
+    settings["domains"] = config.domains
+    settings["mode"] = config.modes[0]
+    return settings
+
+
+class SipClusterCard(Card):
+    """A card that routes SIP."""
+
+    def __init__(self, config, limits, reactor, incarnation):
+        super().__init__(config, limits, reactor, incarnation)
+        now_ms = clock.now_ms()
+        self._regions = open_regions(config.flash, limits.STORE_BYTES)
+        self.store = LocationStore(self._regions, limits.STORE_RECORDS, config.secret)
+        self.replica = Replica(self.store, config.slot, now_ms=now_ms)
+        self.sip = SipServer(SipConfig(sip_settings(config)), self.store, config.secret)
+        self.plane = PlanePort(config.plane[0], config.plane[1], config.vip[1])
+        reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
+        self.direct = None
+        self._direct_peers = {}
+        if config.direct is not None:
+            self.direct = PlainPort(*config.direct)
+            reactor.register(self.direct.socket, PortHandler(self.direct, self._receive_direct))
+        self._switch_plane = None
+        self._draining = False
+        self.unsent = 0
+        self.commands.add("location", "location AOR: the record of one address", self._location)
+        self._follow_state()
+
+    # ---- SIP
+
+    def _receive_sip(self, buf, n, peer, via, now_ms):
+        self._switch_plane = via
+        self.sip.receive_message(buf, n, peer, now_ms, self.clock.now_s())
+        self._send_sip()
+
+    def _receive_direct(self, buf, n, peer, via, now_ms):
+        if peer not in self._direct_peers:
+            if len(self._direct_peers) >= DIRECT_PEERS:
+                self._direct_peers = {}
+            self._direct_peers[peer] = True
+        self.sip.receive_message(buf, n, peer, now_ms, self.clock.now_s())
+        self._send_sip()
+
+    def _send_sip(self):
+        to_send = self.sip.to_send
+        while True:
+            found = to_send()
+            if found is None:
+                return
+            octets, peer = found
+            if peer in self._direct_peers:
+                self.direct.send(octets, peer, None)
+            elif self._switch_plane is not None:
+                self.plane.send(octets, peer, self._switch_plane)
+            elif self.direct is not None:
+                self.direct.send(octets, peer, None)
+            else:
+                self.unsent += 1
+
+    # ---- bus
+
+    def card_event(self, event, now_ms):
+        """Streams and heartbeats of the location server, answers to REGISTER, switch cards."""
+        kind, slot = event[0], event[1]
+        if kind == node.STREAM:
+            self.replica.receive_stream(event[2], event[3], now_ms)
+        elif kind == node.CARD_BEAT:
+            self._observe(slot, now_ms)
+        elif kind == node.RESPONSE:
+            self._registered(event[2], event[3], now_ms)
+        elif kind == node.TIMEOUT:
+            self.sip.register_timeout(event[2], now_ms)
+        elif kind == node.STREAM_LOST:
+            self.replica.stream_lost(event[2], now_ms)
+        elif kind == node.CARD_UP:
+            self._card_up(slot)
+        elif kind == node.CARD_DOWN:
+            self._card_down(slot, now_ms)
+
+    def _card_up(self, slot):
+        member = self.node.members.get(slot)
+        if member is not None and member.beat[1] == states.LOCATION_SERVER:
+            self.node.join_stream(slot, LIVE_CHANNEL)
+
+    def _card_down(self, slot, now_ms):
+        self.node.leave_stream(slot, LIVE_CHANNEL)
+        if self._server_slot() is None:
+            self.replica.server_lost(now_ms)
+
+    def _observe(self, slot, now_ms):
+        member = self.node.members.get(slot)
+        if member is None:
+            return
+        beat = member.beat
+        if beat[1] == states.LOCATION_SERVER and beat[3] == states.ACTIVE:
+            self.node.join_stream(slot, LIVE_CHANNEL)
+            self.replica.observe_server(beat, now_ms)
+        elif beat[1] == states.SWITCH and beat[3] == states.PRIMARY:
+            self._switch_plane = (".".join(str(octet) for octet in beat[13]), beat[14])
+
+    def _server_slot(self):
+        """The slot of the active location server, or None."""
+        members = self.node.members
+        for slot in members:
+            beat = members[slot].beat
+            if members[slot].up and beat[1] == states.LOCATION_SERVER \
+                    and beat[3] == states.ACTIVE:
+                return slot
+        return None
+
+    def _registered(self, request_id, octets, now_ms):
+        message = messages.decode(octets, 0, len(octets))
+        if message is None or message[0] != messages.REGISTER_RESULT:
+            return
+        self.sip.register_result(
+            request_id, message[1], message[3], now_ms, self.clock.now_s())
+
+    def request(self, slot, request_id, message, now_ms):
+        """DUMP and WHERETO requests."""
+        if message[0] == messages.DUMP:
+            cursor, rows, _ = self.store.rows(message[1], message[2])
+            answer = messages.encode(
+                messages.DUMP_RESULT, cursor, self.store.level, self.store.birthday,
+                self.store.digest(), rows)
+        elif message[0] == messages.WHERETO:
+            answer = messages.encode(messages.WHERETO_RESULT, as_json(
+                self.sip.whereto(message[1], message[2], self.clock.now_s())))
+        else:
+            return False
+        self.node.respond(slot, request_id, answer)
+        return True
+
+    # ---- step
+
+    def role_step(self, now_ms):
+        """Timers of replica and SIP, what they want to send, and the state that follows."""
+        for part in (self.replica, self.sip):
+            deadline = part.next_deadline_ms()
+            if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
+                part.handle_timer(now_ms)
+        self._forward_registers(now_ms)
+        message = self.replica.next_message()
+        if message is not None:
+            server = self._server_slot()
+            if server is not None:
+                self.node.send(server, message)
+        while True:
+            event = self.replica.next_event()
+            if event is None:
+                break
+            self.log.note("database {} -> {}: {}".format(
+                states.DATABASE[event[1]], states.DATABASE[event[2]], event[3]))
+        self._follow_state()
+        self._send_sip()
+
+    def _forward_registers(self, now_ms):
+        while True:
+            event = self.sip.next_event()
+            if event is None:
+                return
+            server = self._server_slot()
+            if server is None:
+                self.sip.register_timeout(event[1], now_ms)
+            else:
+                self.node.request(server, event[2], now_ms, request_id=event[1])
+
+    def _follow_state(self):
+        serves = self.replica.serves()
+        self.sip.serving = serves
+        if self._draining:
+            self.service = states.DRAINING
+        elif serves:
+            self.service = states.IN_SERVICE
+        else:
+            self.service = states.SERVICE_LOADING
+
+    def role_deadline_ms(self):
+        """The replica's and the SIP server's deadlines."""
+        return earliest(self.replica.next_deadline_ms(), self.sip.next_deadline_ms())
+
+    def drain(self, wanted):
+        """Tell the switch cards by the heartbeat; requests under way go on."""
+        self._draining = wanted
+        self._follow_state()
+
+    # ---- what others see
+
+    def beat_values(self, now_ms):
+        """State and position of this card's copy."""
+        replica, store = self.replica, self.store
+        return (replica.state, replica.load_percent, store.level, store.birthday, store.digest(),
+                replica.staleness_ms(now_ms))
+
+    def plane_address(self):
+        """Where switch cards send what came in by the VIP."""
+        return self.plane.address
+
+    def role_status(self):
+        """Database and SIP figures."""
+        replica, store = self.replica, self.store
+        counters = self.sip.counters
+        return {
+            "database": {
+                "state": states.DATABASE[replica.state], "level": store.level,
+                "birthday": store.birthday.hex(), "digest": store.digest().hex(),
+                "records": len(store), "load_percent": replica.load_percent,
+                "lag_levels": replica.lag_levels},
+            "sip": {name: counters[name]
+                    for name in ("received", "answered", "forwarded", "errors", "dropped")}}
+
+    def all_counters(self):
+        """The bus', the SIP server's and the replica's counters."""
+        counters = super().all_counters()
+        for part, counted in (("sip", self.sip.counters), ("replica", self.replica.counters)):
+            for name in counted:
+                counters[part + "_" + name] = counted[name]
+        counters["sip_unsent"] = self.unsent
+        counters["plane_malformed"] = self.plane.malformed
+        counters["plane_send_errors"] = self.plane.send_errors
+        return counters
+
+    def _location(self, words):
+        if len(words) != 1:
+            return 1, "usage: location AOR"
+        from firmware.location.record import aor_key, to_json
+
+        key = aor_key(words[0].encode())
+        value = self.store.get(key)
+        if value is None:
+            return 1, "no record"
+        return as_json(to_json(key, value)).decode()
+
+    def selftest_items(self):
+        """Memory and bus, and the store's stored octets against their CRC."""
+        return super().selftest_items() + [
+            ("store", self.store.audit_step(256), "CRC of 256 records"),
+            ("fast path", fastpath.NAME != "pure", fastpath.NAME)]
+
+    def bench_items(self):
+        """Lookups and SIP answers a second, measured here for BENCH_MS each."""
+        probe = (b"OPTIONS sip:" + self.sip_probe_host() + b" SIP/2.0\r\n"
+                 b"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKbench\r\nMax-Forwards: 70\r\n"
+                 b"From: <sip:bench@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\n"
+                 b"Call-ID: bench\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+        store = self.store
+
+        def answer():
+            self.sip.receive_message(probe, len(probe), ("127.0.0.1", 9), clock.now_ms(), 0)
+            while self.sip.to_send() is not None:
+                pass
+
+        return super().bench_items() + [
+            ("store_lookups", _rate(lambda: store.get(b"abench@example.com")), "per s"),
+            ("sip_answers", _rate(answer), "per s")]
+
+    def sip_probe_host(self):
+        """The host part of a request addressed to this card itself."""
+        return b"%s:%d" % (self.config.vip[0].encode(), self.config.vip[1])
+
+    def close(self):
+        """Close sockets; the mapped table stays for a warm start."""
+        super().close()
+        for port in (self.plane, self.direct):
+            if port is not None:
+                self.reactor.unregister(port.socket)
+                port.close()
+
+
+def _rate(function):
+    """Calls of `function` a second, measured for BENCH_MS."""
+    begun = clock.now_ms()
+    count = 0
+    while ticks_diff(clock.now_ms(), begun) < BENCH_MS:
+        for _ in range(16):
+            function()
+        count += 16
+    return count * 1000 // BENCH_MS

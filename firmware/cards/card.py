@@ -65,6 +65,7 @@ class Card:
         self._out = bytearray(MAX_FRAME)
         self._beat_at_ms = self.started_ms
         self._beat_fields = None
+        self._urgent = None
         self.commands = Commands()
         self._add_commands()
         for index, link in enumerate(self.links):
@@ -86,7 +87,7 @@ class Card:
     # ---- what a role adds
 
     def beat_values(self, now_ms):
-        """(database state, load percent, level, birthday, digest, staleness ms) of the heartbeat."""
+        """The heartbeat's database state, load percent, level, birthday, digest, staleness ms."""
         return states.NO_DATABASE, 0, 0, bytes(8), bytes(8), 0
 
     def epoch(self):
@@ -219,7 +220,7 @@ class Card:
         urgent = (self.redundancy, self.service, database[0], self.hot_swap, plane)
         if fields != self._beat_fields:
             self.node.heartbeat = messages.encode(messages.HEARTBEAT, *fields)
-            if self._beat_fields is None or urgent != self._urgent:
+            if urgent != self._urgent:
                 self.node.beat_now()
             self._beat_fields = fields
             self._urgent = urgent

@@ -92,9 +92,10 @@ class Redundancy:
 
     def mate_beat(self, role, epoch, available, now_ms):
         """A hello. role, epoch: as announced.  available: False while the mate drains."""
-        if self._mate_alive:
-            gap_ms = min(max(0, ticks_diff(now_ms, self._heard_ms)), LONGEST_INTERVAL_MS)
-            self._interval_ms += (gap_ms - self._interval_ms) // 8
+        gap_ms = ticks_diff(now_ms, self._heard_ms)
+        if 0 <= gap_ms <= LONGEST_INTERVAL_MS:  # longer: a new life or a lost path, no interval
+            step_ms = gap_ms - self._interval_ms
+            self._interval_ms += step_ms // (2 if step_ms > 0 else 8)
         self._mate_alive = True
         self._mate_role = role
         self._mate_epoch = epoch
@@ -106,7 +107,6 @@ class Redundancy:
         """The bus declared the mate down (silence, or a new life)."""
         if self._mate_alive:
             self._mate_alive = False
-            self._interval_ms = HELLO_MS
             self._decide(now_ms, cause)
 
     def vip_bound(self, now_ms):

@@ -32,7 +32,17 @@ UPDATE = const(32)
 RELOAD_BEGIN = const(33)
 RELOAD_ROWS = const(34)
 RELOAD_END = const(35)
+FRAGMENT = const(36)
 TUPLES = const(48)
+
+# CATCH_UP.reason: why a card asks. From FORCE_FULL up it wants a full copy whatever its level.
+REASON_BEHIND = const(0)
+REASON_STREAM_LOST = const(1)
+FORCE_FULL = const(16)
+REASON_EMPTY = const(16)
+REASON_MISMATCH = const(17)
+REASON_WRITE_FAILED = const(18)
+REASON_BAD_RECORD = const(19)
 
 # number, name, carried by, fields
 CATALOGUE = (
@@ -64,6 +74,7 @@ CATALOGUE = (
         ("birthday", "8"), ("level", "I"), ("digest", "8"), ("records", "I"))),
     (RELOAD_ROWS, "RELOAD_ROWS", "stream", (("count", "H"), ("rows", "*"))),
     (RELOAD_END, "RELOAD_END", "stream", (("level", "I"), ("digest", "8"))),
+    (FRAGMENT, "FRAGMENT", "stream", (("index", "H"), ("count", "H"), ("octets", "*"))),
     (TUPLES, "TUPLES", "stream", (("count", "H"), ("rows", "*"))),
 )
 

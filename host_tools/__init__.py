@@ -1,0 +1,1 @@
+"""The host side: the `chassis` command, the emulated chassis, its shelf manager. CPython only."""

@@ -1,0 +1,112 @@
+"""Puts the `chassis status` document together from what the parts say. Pure."""
+
+from bus import states
+from host_tools.description import LOCATION_SERVER, SIP_CLUSTER
+from host_tools.levels import CardLevel
+
+DATABASE_KEYS = ("state", "level", "birthday", "digest", "records", "load_percent", "lag_levels")
+HEALTH_KEYS = ("alive", "ping_ms", "check_ms")
+SIP_KEYS = ("received", "answered", "forwarded", "errors", "dropped")
+BUS_KEYS = ("sent", "received", "retransmitted", "dropped")
+
+# places in a decoded HEARTBEAT (bus/messages.py)
+BEAT_REDUNDANCY, BEAT_SERVICE, BEAT_DB_STATE, BEAT_LEVEL, BEAT_BIRTHDAY = 3, 4, 5, 7, 8
+
+
+def pick(source, keys):
+    """The named keys of a dict, null where missing; None when there is no dict."""
+    if not isinstance(source, dict):
+        return None
+    return {key: source.get(key) for key in keys}
+
+
+def service(process_runs, beat):
+    """INTERFACE's `state` of a card."""
+    if not process_runs:
+        return "absent"
+    if beat is None:
+        return "out-of-service"
+    return states.SERVICE[beat[BEAT_SERVICE]]
+
+
+def card_document(slot, interpreter, process, beat, hot_swap, told):
+    """One entry of `cards`.
+
+    slot: description.Slot.  process: (pid or None, console path).  beat: decoded HEARTBEAT or
+    None.  hot_swap: SlotState.  told: the card's own STATUS json or None.
+    """
+    pid, console = process
+    told = told if pid is not None and told is not None else {}
+    return {
+        "slot": slot.number, "role": slot.role, "board": slot.board, "interpreter": interpreter,
+        "firmware": told.get("firmware"), "state": service(pid is not None, beat),
+        "incarnation": told.get("incarnation"), "pid": pid,
+        "console": console if pid is not None else None, "uptime_s": told.get("uptime_s"),
+        "redundancy": told.get("redundancy"),
+        "database": pick(told.get("database"), DATABASE_KEYS), "health": None,
+        "connections": told.get("connections"), "sip": pick(told.get("sip"), SIP_KEYS),
+        "bus": pick(told.get("bus"), BUS_KEYS),
+        "hot_swap": {"state": states.HOT_SWAP[hot_swap.state],
+                     "previous": states.HOT_SWAP[hot_swap.previous], "cause": hot_swap.cause},
+    }
+
+
+def merge_health(cards, told):
+    """Give each card the health that the primary switch card sees (any switch when none is).
+
+    told: dict slot -> STATUS json.
+    """
+    views = [(told[card["slot"]].get("health"), card["redundancy"]) for card in cards
+             if card["role"] == "switch" and told.get(card["slot"])]
+    views.sort(key=lambda view: view[1] != "primary")
+    seen = views[0][0] if views else None
+    for card in cards:
+        entry = (seen or {}).get(str(card["slot"]))
+        if entry is not None and card["state"] != "absent":
+            card["health"] = pick(entry, HEALTH_KEYS)
+
+
+def unready(cards):
+    """One text for each card that is not in service or whose database is not coherent."""
+    found = []
+    for card in cards:
+        name = "slot {} ({})".format(card["slot"], card["role"])
+        database = card["database"]
+        if card["state"] != "in-service":
+            found.append("{} is {} ({})".format(
+                name, card["state"], card["hot_swap"]["cause"]))
+        elif card["role"] == SIP_CLUSTER and (database or {}).get("state") != "coherent":
+            found.append("{}: database is {}".format(name, (database or {}).get("state")))
+    return found
+
+
+def card_levels(slots, running, beats):
+    """(committed level, birthday hex, [CardLevel]) from heartbeats.
+
+    slots: description.Slots.  running: set of slots whose process runs.  beats: dict slot ->
+    decoded HEARTBEAT of the cards that are up.
+    """
+    committed, birthday = _committed(slots, beats)
+    cards = []
+    for slot in slots:
+        if slot.role != SIP_CLUSTER:
+            continue
+        beat = beats.get(slot.number)
+        if slot.number not in running or beat is None:
+            cards.append(CardLevel(slot.number, None, "absent"))
+            continue
+        same = birthday is None or beat[BEAT_BIRTHDAY] == birthday
+        cards.append(CardLevel(slot.number, beat[BEAT_LEVEL] if same else None,
+                               states.DATABASE[beat[BEAT_DB_STATE]]))
+    return committed, birthday.hex() if birthday else None, cards
+
+
+def _committed(slots, beats):
+    """Level and birthday of the location server that is active (the highest level if unsure)."""
+    servers = [beats[s.number] for s in slots
+               if s.role == LOCATION_SERVER and s.number in beats]
+    if not servers:
+        return None, None
+    active = [b for b in servers if b[BEAT_REDUNDANCY] != states.STANDBY] or servers
+    best = max(active, key=lambda beat: beat[BEAT_LEVEL])
+    return best[BEAT_LEVEL], bytes(best[BEAT_BIRTHDAY])

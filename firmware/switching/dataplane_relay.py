@@ -75,7 +75,7 @@ class RelayForwarder:
         """A relay datagram of n octets came from the card in `slot`."""
         self.counters["from_cards"] += 1
         header = encapsulation.decode(buf, n)
-        if header is None:
+        if header is None or n == HEADER_BYTES:
             self.counters["malformed"] += 1
             return
         peer = (header[0], header[1])

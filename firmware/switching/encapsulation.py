@@ -58,9 +58,10 @@ def encode_into(out, host, port, vip_port):
 def decode(buf, n):
     """The header of the n octets in `buf` as (host, port, vip_port).
 
-    None where it is no relay datagram of this version, a port is 0 or nothing follows the header.
+    None where it is no relay datagram of this version or a port is 0. `buf` may be the header
+    alone, where the SIP octets were received elsewhere.
     """
-    if n <= HEADER_BYTES or buf[0] != MAGIC or buf[1] != VERSION_FLAGS:
+    if n < HEADER_BYTES or buf[0] != MAGIC or buf[1] != VERSION_FLAGS:
         return None
     port = buf[8] << 8 | buf[9]
     vip_port = buf[10] << 8 | buf[11]

@@ -51,13 +51,13 @@ class TableSender:
 
     Idle while stopped (no mate): nothing is remembered then, the mate gets the whole table when
     it comes. Pending changes are kept by key, bounded by the table's own limit; beyond that the
-    whole table is sent instead (counter `overflow`).
+    whole table is sent instead (counter `overflow`).  `running`: between start and stop.
     """
 
     def __init__(self, table):
         self.counters = {"messages": 0, "rows": 0, "whole": 0, "overflow": 0}
         self._table = table
-        self._running = False
+        self.running = False
         self._changed = {}
         self._batch = []
         self._since_ms = None
@@ -73,14 +73,14 @@ class TableSender:
             return
         if self._repeat_ms is not None and ticks_diff(now_ms, self._repeat_ms) < 0:
             return
-        self._running = True
+        self.running = True
         self._table.journal = self
         self._verify_ms = ticks_add(now_ms, VERIFY_MS)
         self._restart()
 
     def stop(self):
         """The mate has gone, or this card is no longer primary."""
-        self._running = False
+        self.running = False
         self._table.journal = None
         self._changed = {}
         self._batch = []
@@ -98,7 +98,7 @@ class TableSender:
 
     def used(self, entry, now_ms):
         """`entry` was used: tell the mate now and then, so that its times stay near the truth."""
-        if self._running and ticks_diff(now_ms, entry.told_ms) >= REFRESH_MS:
+        if self.running and ticks_diff(now_ms, entry.told_ms) >= REFRESH_MS:
             self.note(entry.key)
 
     def next_message(self, now_ms):
@@ -106,7 +106,7 @@ class TableSender:
 
         Call again until None while the stream has room.
         """
-        if not self._running:
+        if not self.running:
             return None
         if self._repeat_ms is not None and ticks_diff(now_ms, self._repeat_ms) >= 0:
             self._repeat_ms = None
@@ -129,7 +129,7 @@ class TableSender:
 
     def next_deadline_ms(self):
         """When a message may become due; None while stopped."""
-        if not self._running:
+        if not self.running:
             return None
         if self._since_ms is not None:
             return ticks_add(self._since_ms, BATCH_MS)

@@ -261,8 +261,9 @@ class Switch:
 
     def _mate_beat(self, beat, plane, now_ms):
         self._mate_plane = plane
-        self._mate_lacks = (beat[BEAT_REDUNDANCY] == states.SECONDARY
-                            and beat[BEAT_LOAD] < WHOLE)
+        # what a sender that was stopped did not tell, the mate cannot know to lack
+        self._mate_lacks = beat[BEAT_REDUNDANCY] == states.SECONDARY and (
+            beat[BEAT_LOAD] < WHOLE or not self.sender.running)
         available = beat[BEAT_SERVICE] != states.DRAINING
         self.redundancy.mate_beat(beat[BEAT_REDUNDANCY], beat[BEAT_EPOCH], available, now_ms)
         self._follow_role()

@@ -244,7 +244,7 @@ def test_strangers_and_malformed_are_dropped():
     switch = rig.switches[1]
     good = wrapped(("192.0.2.7", 5061), RESPONSE)
     switch.from_plane(good, len(good), ("127.0.0.1", 9), rig.now_ms)
-    switch.from_plane(good, 12, plane_of(3), rig.now_ms)
+    switch.from_plane(good, 11, plane_of(3), rig.now_ms)
     other = wrapped(("192.0.2.7", 5061), RESPONSE, 5070)
     switch.from_plane(other, len(other), plane_of(3), rig.now_ms)
     rig.step(1)
@@ -328,6 +328,16 @@ def test_send_failure_counts_against_the_card():
         switch.send_failed(PLANE, plane_of(3))
     assert not switch.cards[3].alive
     switch.send_failed(PLANE, ("127.0.0.1", 9))
+
+
+def test_table_follows_again_after_a_gap_that_only_the_primary_saw():
+    rig = Rig()
+    rig.run(1500)
+    rig.switches[1].card_down(2, rig.now_ms)
+    rig.client(1, NEW)
+    assert len(rig.switches[2].table) == 0
+    rig.run(200)
+    assert len(rig.switches[2].table) == 1 and rig.switches[2].receiver.whole
 
 
 def test_split_and_heal_leaves_one_primary():

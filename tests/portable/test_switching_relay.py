@@ -34,7 +34,8 @@ def test_decode_reads_the_drawn_octets():
 
 
 def test_decode_refuses_what_is_no_relay_datagram():
-    assert encapsulation.decode(GOLDEN, 12) is None
+    assert encapsulation.decode(GOLDEN, 12) == ("192.0.2.7", 5061, 5060)
+    assert encapsulation.decode(GOLDEN, 11) is None
     for at, octet in ((0, 0x5D), (1, 0x20), (1, 0x11)):
         broken = bytearray(GOLDEN)
         broken[at] = octet
@@ -183,6 +184,7 @@ def test_full_queue_drops_the_new_one():
 def test_malformed_is_counted():
     desk = Desk()
     desk.relay.from_card(3, b"SIP/2.0 200 OK", 14, 0)
+    desk.relay.from_card(3, GOLDEN, 12, 0)
     desk.relay.from_client(b"", 0, ("10.0.0.1", 5060), 0)
-    assert desk.relay.counters["malformed"] == 2
+    assert desk.relay.counters["malformed"] == 3
     assert desk.send() is None and len(desk.table) == 0

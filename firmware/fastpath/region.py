@@ -78,6 +78,10 @@ class Region:
         """Mark the region dirty: `attach` refuses it until `end` (a warm start after a crash)."""
         struct.pack_into("<H", self.mem, layout.AT_DIRTY, 1)
 
+    def is_dirty(self):
+        """True between begin() and end()."""
+        return struct.unpack_from("<H", self.mem, layout.AT_DIRTY)[0] != 0
+
     def end(self):
         """Mark the region whole: rows and level belong together."""
         struct.pack_into("<H", self.mem, layout.AT_DIRTY, 0)

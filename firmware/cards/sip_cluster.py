@@ -39,7 +39,7 @@ class SipClusterCard(Card):
         super().__init__(config, limits, reactor, incarnation)
         now_ms = clock.now_ms()
         self._regions = open_regions(config.flash, limits.STORE_BYTES)
-        self.store = LocationStore(self._regions, limits.STORE_RECORDS, config.secret)
+        self.store = self._open_store(limits)
         self.replica = Replica(self.store, config.slot, now_ms=now_ms)
         self.sip = SipServer(SipConfig(sip_settings(config)), self.store, config.secret)
         self.plane = PlanePort(config.plane[0], config.plane[1], config.vip[1])
@@ -54,6 +54,19 @@ class SipClusterCard(Card):
         self.unsent = 0
         self.commands.add("location", "location AOR: the record of one address", self._location)
         self._follow_state()
+
+    def _open_store(self, limits):
+        """The store, warm where an earlier life left a whole table in the flash folder."""
+        earlier = self._regions.earlier()
+        store = LocationStore(self._regions.allocate, limits.STORE_RECORDS, self.config.secret)
+        for region in earlier:
+            if store.attach(region) == fastpath.OK:
+                self.log.note("warm start: {} records at level {}".format(
+                    len(store), store.level))
+                break
+        self._memory = store.memory
+        self._regions.keep(self._memory)
+        return store
 
     # ---- SIP
 
@@ -179,6 +192,10 @@ class SipClusterCard(Card):
                 break
             self.log.note("database {} -> {}: {}".format(
                 states.DATABASE[event[1]], states.DATABASE[event[2]], event[3]))
+        if self.store.memory is not self._memory:
+            # grown or reloaded: the file of the table before is of no more use
+            self._memory = self.store.memory
+            self._regions.keep(self._memory)
         self._follow_state()
         self._send_sip()
 

@@ -25,12 +25,12 @@ class MemoryRegions:
         except MemoryError:
             return None
 
-    def newest(self):
-        """The region of the card's life before this one: none."""
-        return None
+    def earlier(self):
+        """Regions of the card's lives before this one: none."""
+        return ()
 
-    def release(self, region):
-        """The caller holds `region` no longer; memory is the interpreter's to take back."""
+    def keep(self, region):
+        """`region` is the one in use; memory of the others is the interpreter's to take back."""
 
 
 class MappedRegions:
@@ -63,35 +63,37 @@ class MappedRegions:
         self._paths[id(region)] = path
         return region
 
-    def newest(self):
-        """The mapped region that the card's last life left, or None. Older files are removed."""
+    def earlier(self):
+        """The mapped regions that the card's lives before this one left, newest first."""
         import mmap
         import os
 
-        names = sorted(
-            name for name in os.listdir(self._flash)
-            if name.startswith(PREFIX) and name.endswith(SUFFIX))
-        region = None
-        while names and region is None:
-            path = self._flash + "/" + names.pop()
+        found = []
+        for name in sorted(os.listdir(self._flash), reverse=True):
+            number = name[len(PREFIX):-len(SUFFIX)]
+            if not (name.startswith(PREFIX) and name.endswith(SUFFIX) and number.isdigit()):
+                continue
+            path = self._flash + "/" + name
             try:
                 with open(path, "rb+") as file:
                     region = mmap.mmap(file.fileno(), 0)
-                self._number = int(path[-len(SUFFIX) - 6:-len(SUFFIX)])
-                self._paths[id(region)] = path
             except (OSError, ValueError):
+                # an empty or unreadable file holds no table
                 os.unlink(path)
-        for name in names:
-            os.unlink(self._flash + "/" + name)
-        return region
+                continue
+            self._number = max(self._number, int(number))
+            self._paths[id(region)] = path
+            found.append(region)
+        return found
 
-    def release(self, region):
-        """The caller holds `region` no longer: its file goes; the mapping goes with its users."""
+    def keep(self, region):
+        """`region` is the one in use: the files of all others go, their mappings with the users."""
         import os
 
-        path = self._paths.pop(id(region), None)
-        if path is not None:
+        kept = self._paths.pop(id(region), None)
+        for path in self._paths.values():
             os.unlink(path)
+        self._paths = {} if kept is None else {id(region): kept}
 
 
 def open_regions(flash, most_bytes):

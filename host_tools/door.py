@@ -15,7 +15,7 @@ class DoorRefusal(ToolError):
     def __init__(self, answer):
         self.line = answer.get("line")
         code = answer.get("code")
-        denied = code in ("unauthorized", "forbidden")
+        denied = code == "denied"
         super().__init__(answer.get("error", "refused without a reason"),
                          NOT_PERMITTED if denied else 1)
 

@@ -149,9 +149,12 @@ class Emulator:
             await asyncio.sleep(TICK_S / 5)
 
     async def _power_off_all(self):
-        for at_once in (signal.SIGTERM, signal.SIGKILL):
+        for number in self.running():
+            self.shelf.states[number].extraction("chassis goes down")
+            self.shelf.states[number].drained("switched off")
+        for how in (signal.SIGTERM, signal.SIGKILL):
             for card in self._cards.values():
-                card.send_signal(at_once)
+                card.send_signal(how)
             if await self._gone(set(self._cards), TERMINATE_S):
                 break
         await self._control.stop()

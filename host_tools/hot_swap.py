@@ -59,10 +59,11 @@ class SlotState:
         if self.state in (M2, M3, M4, M5):
             self._to(M7, cause)
 
-    def extraction(self):
-        """Extraction was ordered."""
-        self._to(M5, "extraction ordered")
-        self._to(M6, "draining")
+    def extraction(self, cause="extraction ordered"):
+        """The card shall go: extraction, or the whole chassis goes down."""
+        if self.state in (M2, M3, M4):
+            self._to(M5, cause)
+            self._to(M6, "draining")
 
     def drained(self, cause):
         """The drain is over; the card's power goes."""
@@ -73,7 +74,7 @@ class SlotState:
         """The process is no more."""
         if self.state in (M2, M3, M4, M5, M6):
             self._to(M7, cause)
-        self._to(M0, cause if self.state != M1 else "taken out: " + cause)
+        self._to(M0, "taken out: " + cause if self.previous == M6 else cause)
 
     def take_changes(self):
         """The changes since the last call, oldest first."""

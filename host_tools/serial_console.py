@@ -17,7 +17,6 @@ ESCAPE = 0x1D
 KILL_LINE = b"\x15"
 SYNC_TIMEOUT_S = 5.0
 DRAIN_S = 0.5
-REFUSED = re.compile(r"^(unknown command |FAIL |[a-z]+: )", re.MULTILINE)
 
 
 class SerialConsole:
@@ -47,7 +46,7 @@ class SerialConsole:
         if echo.strip() != command.strip():
             answer = text
         answer = answer.rstrip("\n")
-        return (1 if REFUSED.search(answer) else 0), answer
+        return (1 if is_refusal(command, answer) else 0), answer
 
     def _synchronise(self):
         """Pass over whatever the line still holds; the card's prompt as bytes.
@@ -106,6 +105,13 @@ class SerialConsole:
                 if not typed:
                     waiting.remove(source)
                 self._line.write(typed.replace(b"\n", b"\r"))
+
+
+def is_refusal(command, answer):
+    """Whether a card's answer says that it did not do as told: the line carries no status."""
+    word = command.split()[0] if command.split() else ""
+    return (answer.startswith(("unknown command ", "usage: ", "no record", word + ": "))
+            or any(line.startswith("FAIL ") for line in answer.splitlines()))
 
 
 def _cannot_open(port, error):

@@ -32,6 +32,8 @@ class BusLimits:
     # reliable multicast streams
     streams_out = 16
     streams_in = 32
+    stream_window = 1024  # packets, a power of two (Wr of the papers): 4 octets each on a receiver
+    stream_cache = 2048  # packets a sender keeps for repairs and late joiners
     stream_idle_ms = 5000  # a sender silent for this long (NULL comes every 200 ms) has gone
 
     def __init__(self, **values):

@@ -181,12 +181,8 @@ class BusNode:
 
     def next_event(self):
         """The next event as a tuple (bus/events.py), or None."""
-        event = self._streams.next_retired_event()
-        if event is None:
-            event = self._events.get()
-        if event is None:
-            event = self._streams.next_event()
-        return event
+        return (self._streams.next_retired_event() or self._events.get()
+                or self._streams.next_event())
 
     # ---- out
 
@@ -277,10 +273,8 @@ class BusNode:
             n = len(self.heartbeat)
             out[HEADER_BYTES:HEADER_BYTES + n] = self.heartbeat
             return n, wire.HEARTBEAT, ALL, 0, 0
-        found = self._outbox.next_payload(out, HEADER_BYTES)
-        if found is None:
-            found = self._streams.to_send(out, HEADER_BYTES, self._now_ms)
-        return found
+        return (self._outbox.next_payload(out, HEADER_BYTES)
+                or self._streams.to_send(out, HEADER_BYTES, self._now_ms))
 
     # ---- streams
 
@@ -294,7 +288,7 @@ class BusNode:
 
     def close_stream(self, channel):
         """End a stream; receivers that lack part of it get STREAM_LOST."""
-        self._streams.close(channel)
+        self._streams.close(channel, self._now_ms)
 
     def stream_room(self, channel):
         """How many payloads can be offered now; 0 for a stream that is not open."""

@@ -30,6 +30,8 @@ class _Outgoing:
         self.channel = channel
         self.flags = flags
         self.closed = False
+        self.closed_ms = 0
+        self.drained = False  # closed, and its last frame has been fetched
 
 
 class _Incoming:
@@ -51,10 +53,12 @@ class Streams:
     """All streams of one card."""
 
     def __init__(self, slot, limits, params=None):
-        """limits: BusLimits, fields streams_out, streams_in, stream_idle_ms."""
+        """limits: BusLimits, fields stream*.  params: RmtpParams, default: made of the limits."""
         self._slot = slot
         self._limits = limits
-        self._params = params or rmtp.RmtpParams()
+        self._params = params or rmtp.RmtpParams(
+            Wr=limits.stream_window, Ws=min(128, limits.stream_window),
+            cache_size=limits.stream_cache)
         self._outgoing = []  # by channel: live streams before bulk ones
         self._turn = 0
         self._opened = {}  # channel -> times opened in this life
@@ -101,12 +105,13 @@ class Streams:
         one = self._find(channel)
         return None if one is None or one.closed else one.sender
 
-    def close(self, channel):
+    def close(self, channel, now_ms):
         """End a stream: with an end mark when all have all of it, else by RESET."""
         one = self._find(channel)
         if one is None or one.closed:
             return
         one.closed = True
+        one.closed_ms = now_ms
         if not (one.sender.idle() and one.sender.offer(b"", 0, 0, True)):
             one.sender.reset()
 
@@ -231,6 +236,7 @@ class Streams:
     def _from_sender(self, one, out, start, now_ms):
         found = one.sender.to_send(out, start, now_ms)
         if found is None:
+            one.drained = one.closed
             return None
         return found[0], found[1], found[2], one.channel, one.flags
 
@@ -257,7 +263,7 @@ class Streams:
             self._dirty.pop(0)
         for one in self._outgoing:
             found = one.sender.next_event()
-            if found is not None:
+            if found is not None and not one.closed:
                 return LAGGARD, one.channel, found[1]
         return None
 
@@ -298,7 +304,7 @@ class Streams:
         """Run the timers of every end; drop streams that are over."""
         for one in list(self._outgoing):
             one.sender.handle_timer(now_ms)
-            if one.closed and one.sender.done():
+            if one.drained and self._is_over(one, now_ms):
                 self._remove(one)
         for key in self._incoming:
             entry = self._incoming[key]
@@ -308,6 +314,14 @@ class Streams:
                 self._touch(entry)
         if self._idle_check_ms is not None and ticks_diff(now_ms, self._idle_check_ms) >= 0:
             self._check_idle(now_ms)
+
+    def _is_over(self, one, now_ms):
+        """Whether a closed stream can go: reset, or its end mark known to all and old enough for
+        the last acknowledgement to have been lost and repeated (Tdally of the papers).
+        """
+        sender = one.sender
+        age_ms = ticks_diff(now_ms, one.closed_ms)
+        return sender.done() or (sender.idle() and age_ms >= self._params.Tdally)
 
     def _check_idle(self, now_ms):
         """Give up streams whose sender has fallen silent."""

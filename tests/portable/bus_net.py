@@ -8,6 +8,7 @@ from bus.compat import TICKS_PERIOD, ticks_add
 from bus.wire import ALL, AT_DEST, MAX_FRAME
 
 START_MS = TICKS_PERIOD - 5000
+KEPT_FRAMES = 100
 
 
 def heartbeat(level=0):
@@ -32,7 +33,7 @@ class Net:
         self.nodes = list(nodes)
         self.now_ms = START_MS
         self.events = []  # (slot of the node, event)
-        self.frames = []  # every frame sent, as bytes
+        self.frames = []  # the first frames sent, as bytes
         self.lose = None
         self.answer = None  # message -> answer: how every node answers requests
         self.executed = []  # messages of the requests handed to a card
@@ -56,7 +57,8 @@ class Net:
                 return moved
             moved = True
             n, link, address = found
-            self.frames.append(bytes(self._out[:n]))
+            if len(self.frames) < KEPT_FRAMES:
+                self.frames.append(bytes(self._out[:n]))
             assert address is None or address == self._out[AT_DEST]
             for other in self.nodes:
                 if address is not None and other.slot != address:

@@ -1,0 +1,89 @@
+"""The request being answered: its message with what the server noted about it.
+
+One object is reused; it is valid until the next `receive`. Both interpreters; no I/O.
+"""
+
+from firmware.fastpath import layout
+from firmware.proxy.config import DEFAULT_PORT
+from firmware.sip.errors import Malformed, SipError
+from firmware.sip.grammar import LWS
+from firmware.sip.headers import parse_cseq, parse_name_addr, tag_of
+
+MAX_FORWARDS_LIMIT = 255  # RFC 3261 20.22
+
+
+class Request:
+    """A request and where it came from.
+
+    message: SipMessage.  via: its topmost Via.  uri: Uri, set by the server.  host: source
+    address as bytes.  reply_to: (host text, port) by RFC 3261 18.2.2 and RFC 3581.  call_id:
+    bytes.  cseq: int.  ready: True once an answer can be built.
+    """
+
+    def __init__(self, message):
+        self.message = message
+        self.ready = False
+        self.via = None
+        self.uri = None
+        self.host = b""
+        self.port = 0
+        self.reply_to = None
+        self.call_id = b""
+        self.cseq = 0
+        self.end = 0
+        self.now_ms = 0
+        self.now_s = 0
+
+    def open(self, source, host, now_ms, now_s):
+        """Note the source; raises Malformed when the request is not even answerable.
+
+        source: (host text, port).  host: the same address as bytes.
+        """
+        message = self.message
+        if not message.answerable():
+            raise Malformed("needed header missing")
+        via = message.via_top()
+        self.via = via
+        self.host = host
+        self.port = source[1]
+        if via.rport is not None:
+            self.reply_to = source
+        else:
+            self.reply_to = (source[0], via.port or DEFAULT_PORT)
+        self.call_id = message.raw(layout.H_CALL_ID)
+        self.now_ms = now_ms
+        self.now_s = now_s
+        self.ready = True
+
+    def check(self):
+        """The rules every request must keep (RFC 3261 8.1.1, 8.2, 18.3).
+
+        Raises SipError, Malformed.
+        """
+        message = self.message
+        if message.spans[layout.VERSION] != layout.SIP_2_0:
+            raise SipError(505)
+        if message.kind == layout.KIND_BAD_REQUEST:
+            raise Malformed("malformed request line")
+        if message.repeated:
+            raise Malformed("header repeated")
+        self.cseq, method = parse_cseq(message.header(layout.H_CSEQ))
+        if method != message.method:
+            raise Malformed("CSeq method differs")
+        if not self.call_id or self.call_id.strip(LWS) != self.call_id or b" " in self.call_id:
+            raise Malformed("bad Call-ID")
+        parse_name_addr(message.header(layout.H_FROM))
+        parse_name_addr(message.header(layout.H_TO))
+        self.end = message.end()
+
+    def max_forwards(self):
+        """Max-Forwards as an int, or None when absent; raises SipError 400."""
+        return self.message.number(layout.H_MAX_FORWARDS, MAX_FORWARDS_LIMIT)
+
+    def from_tag(self):
+        """The From tag, b"" when absent (RFC 2543 clients)."""
+        return tag_of(self.message.header(layout.H_FROM)) or b""
+
+    def to_tag(self):
+        """The To tag, or None outside a dialog."""
+        return tag_of(self.message.header(layout.H_TO))

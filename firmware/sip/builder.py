@@ -1,0 +1,115 @@
+"""Builds SIP messages: answers from a request's spans, and edited copies of a message.
+
+Pieces are slices of the received message joined once, so what is copied is byte for byte what
+came in (RFC 3261 8.2.6.2, 16.6 step 1). Both interpreters; imports no I/O.
+"""
+
+from firmware.fastpath import layout
+from firmware.sip.headers import tag_of
+
+_DAYS = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct",
+           b"Nov", b"Dec")
+_STATUS_LINES = {}
+
+
+def status_line(status, phrase):
+    """`SIP/2.0 302 Moved Temporarily` CRLF; the lines made once are kept (phrases are ours)."""
+    line = _STATUS_LINES.get((status, phrase))
+    if line is None:
+        line = b"SIP/2.0 %d " % status + phrase + b"\r\n"
+        _STATUS_LINES[(status, phrase)] = line
+    return line
+
+
+def response_head(message, via_text, to_tag):
+    """The lines every response copies: Via, From, To with a tag, Call-ID, CSeq (8.2.6.2).
+
+    message: an answerable SipMessage.  via_text: the topmost via-parm with received and rport.
+    to_tag: bytes, added when the To has no tag; None adds none.
+    Returns bytes that end with CRLF, without the status line.
+    """
+    data = message.data
+    spans = message.spans
+    first = message.first
+    to = message.raw(layout.H_TO)
+    if to_tag is None or tag_of(message.header(layout.H_TO)) is not None:
+        tag = ()
+    else:
+        tag = (b";tag=", to_tag)
+    item = first[layout.H_VIA]
+    start = spans[item + 3]
+    rest = data[start:start + spans[item + 4]]
+    parts = [b"Via: ", via_text]
+    if b"," in rest:
+        # the folds of the list go, as they would move the end of the first element
+        whole = message.value(item)
+        parts.append(whole[message.via_top().end:])
+    if message.via_count > 1:
+        for item in message.items(layout.H_VIA)[1:]:
+            start = spans[item + 3]
+            parts.append(b"\r\nVia: ")
+            parts.append(data[start:start + spans[item + 4]])
+    parts.append(b"\r\nFrom: ")
+    parts.append(message.raw(layout.H_FROM))
+    parts.append(b"\r\nTo: ")
+    parts.append(to)
+    parts.extend(tag)
+    parts.append(b"\r\nCall-ID: ")
+    parts.append(message.raw(layout.H_CALL_ID))
+    parts.append(b"\r\nCSeq: ")
+    parts.append(message.raw(layout.H_CSEQ))
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def response(status, phrase, head, headers=b""):
+    """A whole response without a body.
+
+    head: of response_head.  headers: further header lines, each ended by CRLF.
+    """
+    return b"".join((status_line(status, phrase), head, headers, b"Content-Length: 0\r\n\r\n"))
+
+
+class Edits:
+    """A copy of a message with spans replaced; the edits come in rising order of offset."""
+
+    def __init__(self, data):
+        self._data = data
+        self._at = 0
+        self._parts = []
+
+    def replace(self, start, end, piece):
+        """Put `piece` (bytes, may be empty) in the place of data[start:end]."""
+        if start > self._at:
+            self._parts.append(self._data[self._at:start])
+        if piece:
+            self._parts.append(piece)
+        self._at = end
+
+    def finish(self, end):
+        """The edited copy of data[:end] as bytes."""
+        self._parts.append(self._data[self._at:end])
+        return b"".join(self._parts)
+
+
+def http_date(now_s):
+    """Unix seconds as an RFC 1123 date for the Date header (RFC 3261 20.17)."""
+    days, second = divmod(now_s, 86400)
+    year, month, day = civil(days)
+    return b"%s, %02d %s %d %02d:%02d:%02d GMT" % (
+        _DAYS[days % 7], day, _MONTHS[month - 1], year, second // 3600, second // 60 % 60,
+        second % 60)
+
+
+def civil(days):
+    """(year, month, day) of days since 1970-01-01, Gregorian (H. Hinnant's algorithm)."""
+    days += 719468
+    era, day_of_era = divmod(days, 146097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524
+                   - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    year = year_of_era + era * 400 + (1 if month <= 2 else 0)
+    return year, month, day_of_year - (153 * shifted + 2) // 5 + 1

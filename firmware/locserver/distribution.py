@@ -8,13 +8,12 @@ back to a catch-up stream of its own. Portable, sans-I/O: the card's loop feeds 
 
 from bus import messages, states
 from bus.compat import const, ticks_add, ticks_diff
-from bus.streams import CATCH_UP_CHANNEL  # plus the card's slot
+from bus.messages import CATCH_UP_CHANNEL, LIVE_CHANNEL
 from firmware.locserver.catchup import DRAINING, CatchUp
 from firmware.locserver.errors import StorageError
 from firmware.locserver.log import LevelLog
 from firmware.locserver.packing import packets, update
 
-LIVE_CHANNEL = const(1)
 ALL = const(0xFF)
 STREAMS = const(5)
 SLOTS = const(31)

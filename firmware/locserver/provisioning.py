@@ -157,6 +157,10 @@ class ProvisioningTask:
         except ChangeRefused as refusal:
             view.undo(count)
             return Result(None, refusal.status, None, refusal.reason, refusal.code, refusal.line)
+        except ValueError as error:
+            # a field out of the range that the record's bytes can hold
+            view.undo(count)
+            return Result(None, 400, None, str(error), "refused")
         except StorageError as error:
             view.undo(count)
             return Result(None, 500, None, str(error), "storage")

@@ -35,7 +35,7 @@ def count(storage):
 
 def show(storage, request):
     """The record of one AoR, `record` null where there is none."""
-    key = record.aor_key(_text(request, "aor").encode())
+    key = _aor_key(request)
     value = storage.get(key)
     return {"record": None if value is None else shown(key, value)}
 
@@ -73,7 +73,12 @@ def _removal(request):
     contact = request.get("contact")
     if contact is not None:
         contact = _text(request, "contact").encode()
-    return RemoveBinding(record.aor_key(_text(request, "aor").encode())[1:], contact)
+    return RemoveBinding(_aor_key(request)[1:], contact)
+
+
+def _aor_key(request):
+    """The key of the request's `aor`, made canonical as in a record's document."""
+    return _parsed({"aor": _text(request, "aor"), "contact": "sip:any.invalid"})[0]
 
 
 def _whole(kind, request):
@@ -114,7 +119,7 @@ def _batch(request):
 def _batch_change(document):
     if not isinstance(document, dict):
         raise ChangeRefused("not an object")
-    if "contact" in document:
+    if "contact" in document and "bindings" not in document:
         return _binding(document)
     key, value = _parsed(document)
     return PutRecord(key, value)

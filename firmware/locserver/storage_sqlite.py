@@ -7,7 +7,6 @@ one writer; readers (the log, snapshots) have connections of their own and see c
 
 import pathlib
 import sqlite3
-import weakref
 
 from firmware.locserver.errors import StorageError
 
@@ -62,7 +61,8 @@ class SqliteStorage:
 
     def __init__(self, path, birthday):
         self.path = str(path)
-        self._snapshots = weakref.WeakSet()  # a reader that is dropped frees its place
+        self._snapshots = set()  # numbers of the open ones
+        self._next_snapshot = 0
         try:
             self._db = _connect(self.path)
             self._open(birthday)
@@ -222,10 +222,11 @@ class SqliteStorage:
         if len(self._snapshots) >= SNAPSHOT_LIMIT:
             raise StorageError("too many readers of the location database: try again later")
         try:
-            snapshot = SqliteSnapshot(self._snapshots, _connect(self.path, True))
+            snapshot = SqliteSnapshot(
+                self._snapshots, self._next_snapshot, _connect(self.path, True))
         except sqlite3.Error as error:
             raise StorageError(explain(error))
-        self._snapshots.add(snapshot)
+        self._next_snapshot += 1
         return snapshot
 
     def close(self):
@@ -267,8 +268,9 @@ class SqliteLog:
 class SqliteSnapshot:
     """The whole content at one level: a read transaction on a connection of its own."""
 
-    def __init__(self, snapshots, db):
-        self._snapshots = snapshots
+    def __init__(self, places, number, db):
+        self._places = places
+        self._number = number
         self._db = db
         db.execute("BEGIN")
         meta = dict(db.execute("SELECT name, value FROM meta"))
@@ -276,6 +278,7 @@ class SqliteSnapshot:
         self.digest = meta["digest"]
         self.birthday = meta["birthday"]
         self.records = meta["records"]
+        places.add(number)
 
     def rows(self, after_key, limit):
         """Up to `limit` pairs (key, value) in key order that follow `after_key` (b"" begins)."""
@@ -290,4 +293,8 @@ class SqliteSnapshot:
         if self._db is not None:
             self._db.close()
             self._db = None
-            self._snapshots.discard(self)
+            self._places.discard(self._number)
+
+    def __del__(self):
+        # a reader whose connection vanished in the middle of an export frees its place
+        self.close()

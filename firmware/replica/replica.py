@@ -10,13 +10,13 @@ from collections import deque
 
 from bus import messages, states
 from bus.compat import const, earliest, ticks_add, ticks_diff
-from bus.streams import CATCH_UP_CHANNEL  # plus the card's slot
+from bus.messages import CATCH_UP_CHANNEL
+from firmware import fastpath
 from firmware.location.store import StoreFull
 from firmware.replica import table
 from firmware.replica.ahead import Ahead
 from firmware.replica.fragments import Fragments
 from firmware.replica.limits import ReplicaLimits
-from firmware.replica.rows import skip_rows
 
 STATE = "state"  # the event (STATE, old, new, cause)
 
@@ -217,39 +217,40 @@ class Replica:
 
     def _apply(self, message, now_ms):
         """Apply the rows of an UPDATE above the store's level; True when the digest agrees."""
-        _, _, first, count, digest, rows = message
-        level = self.store.level
-        start = skip_rows(rows, level + 1 - first)
-        if start < 0 or skip_rows(rows, count) != len(rows):
+        _, birthday, first, count, digest, rows = message
+        applied = self._write("update", self.store.apply, first, rows, 0, len(rows), count)
+        if applied is None:
+            return False
+        if applied == fastpath.BAD_ARGUMENT:
             self.counters["bad_messages"] += 1
             return False
-        count -= level + 1 - first
-        if not self._write("update", self.store.apply, level + 1, rows, start, len(rows), count):
-            return False
-        self.counters["rows"] += count
+        self.counters["rows"] += applied
         self._progress(now_ms)
         if digest != self.store.digest():
             self.counters["mismatches"] += 1
             self._step(table.MISMATCH, "digest differs at level {}".format(self.store.level))
             return False
         server = self._server
-        if server is not None and server[1] == message[1] and self.store.level >= server[0]:
+        if server is not None and server[1] == birthday and self.store.level >= server[0]:
             self._verified(now_ms)
         return True
 
     def _write(self, what, function, *arguments):
-        """Call a writing function of the store; False (and INCOHERENT) when it failed."""
+        """Call a writing function of the store: its result, or None (and INCOHERENT) if it failed.
+
+        BAD_ARGUMENT is a result: the rows were malformed and nothing was written.
+        """
         try:
             result = function(*arguments)
         except (StoreFull, OSError, MemoryError) as error:
             cause = "{} failed: {}".format(what, error)
         else:
-            if result is None or result >= 0:
-                return True
+            if result is None or result >= 0 or result == fastpath.BAD_ARGUMENT:
+                return 0 if result is None else result
             cause = "{} failed: code {}".format(what, result)
         self.counters["write_errors"] += 1
         self._step(table.WRITE_FAILED, cause)
-        return False
+        return None
 
     def _begin_load(self, message, now_ms):
         _, birthday, level, digest, records = message
@@ -257,7 +258,7 @@ class Replica:
         self._ahead.forget()
         if birthday != self.store.birthday:
             self._whole = False
-        if not self._write("reload", self.store.replace_begin, birthday, level, records):
+        if self._write("reload", self.store.replace_begin, birthday, level, records) is None:
             return
         self._load = [birthday, level, records, 0]
         self.counters["reloads"] += 1
@@ -269,9 +270,15 @@ class Replica:
             self.counters["foreign"] += 1
             return
         _, count, rows = message
-        if self._write("reload", self.store.replace_rows, rows, count):
-            self._load[3] += count
-            self._progress(now_ms)
+        written = self._write("reload", self.store.replace_rows, rows, count)
+        if written is None:
+            return
+        if written == fastpath.BAD_ARGUMENT:
+            # the copy will not be whole: its digest shows it at RELOAD_END
+            self.counters["bad_messages"] += 1
+            return
+        self._load[3] += count
+        self._progress(now_ms)
 
     def _end_load(self, message, now_ms):
         if self._load is None or message[1] != self._load[1]:

@@ -20,6 +20,9 @@ from firmware.sip.uri import parse_uri
 
 ANSWER_MEMORY_MS = 32000  # 64*T1, as long as a request may be retransmitted (17.1.2.2)
 PENDING_MS = 10000  # longer than the bus waits: a lost result must not hold memory
+# octets of what goes over the bus and into a record
+AOR_LIMIT = 255
+CALL_ID_LIMIT = 255
 CONTACT_LIMIT = 512
 PATH_LIMIT = 1024
 USER_AGENT_LIMIT = 64
@@ -72,6 +75,8 @@ class Registrar:
         message = request.message
         self._refuse_extensions(message)
         aor, domain = self._address_of_record(message)
+        if len(aor) > AOR_LIMIT or len(request.call_id) > CALL_ID_LIMIT:
+            raise Malformed("To or Call-ID too long")
         if domain.auth:
             self._authenticator.check(request, domain, aor)
         self._refuse_merged(request, identity)

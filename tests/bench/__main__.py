@@ -21,7 +21,8 @@ MEASURES = {
     "per_second": "answers/s",
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",
-    "updates_per_second": "updates/s",
+    "single_per_second": "updates/s, one a packet",
+    "full_per_second": "updates/s, full packets",
     "ns": "ns a lookup",
 }
 

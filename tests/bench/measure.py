@@ -50,7 +50,7 @@ class Samples:
                 ratios = {
                     own: self.ratio(own, subject, measure)
                     for own in self.ours
-                    if own != subject and measure in self.rounds.get(own, {})
+                    if subject not in self.ours and measure in self.rounds.get(own, {})
                 }
                 middle = statistics.median(figures)
                 yield subject, measure, middle, min(figures), max(figures), ratios

@@ -35,6 +35,10 @@ class Region:
         top, free = struct.unpack_from("<II", self.mem, layout.AT_TOP)
         return (top - free) * layout.GRANULE_BYTES
 
+    def lost(self):
+        """Octets of the heap in free blocks, which only records of their size can use."""
+        return struct.unpack_from("<I", self.mem, layout.AT_FREE)[0] * layout.GRANULE_BYTES
+
     def heap_bytes(self):
         """Octets of the whole heap."""
         return struct.unpack_from("<I", self.mem, layout.AT_GRANULES)[0] * layout.GRANULE_BYTES

@@ -59,9 +59,14 @@ class LocationStore:
         return table
 
     def _grown(self, table, records):
-        """(a copy of `table` in one of twice the room, as dirty as it is; its records)."""
-        while True:
+        """(a copy of `table` in a new one, as dirty as it is; the records it was made for).
+
+        The new one has twice the room, or the same where half of it is lost between the blocks:
+        copying closes the gaps.
+        """
+        if 2 * table.lost() < table.heap_bytes() or 2 * table.count() > records:
             records *= 2
+        while True:
             larger = self._new_table(records)
             larger.begin()
             cursor = table.copy_to(larger, 0, _COPY_SLOTS)
@@ -71,6 +76,7 @@ class LocationStore:
                 break
             if cursor != fastpath.NO_SPACE:
                 raise OSError(5, "location table: code {} while growing".format(cursor))
+            records *= 2
         larger.set_level(table.get_level())
         larger.set_birthday(table.get_birthday())
         if not table.is_dirty():

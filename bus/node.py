@@ -3,8 +3,8 @@
 Ties together frame checking and the replay windows (wire.py), membership, requests, segmented
 messages and RMTP streams. Malformed, unauthenticated, replayed and fenced frames are dropped and
 counted, never raised. Order of use, once a turn: receive_frame() for each frame, handle_timer(),
-next_event() until None, to_send() until None. handle_timer() may be called at any time and must be
-called once to start the heartbeats.
+next_event() until None, to_send() until None. handle_timer() may be called at any time; the first
+call of it, or the first frame, starts the heartbeats.
 Imports no I/O. Runs on both interpreters.
 """
 
@@ -83,6 +83,8 @@ class BusNode:
     def receive_frame(self, link, buf, n, source, now_ms):
         """One frame buf[:n] that came over `link` from the link address `source`."""
         self._now_ms = now_ms
+        if self._beat_due_ms is None:
+            self._beat_due_ms = now_ms
         counts = self._counts
         if n > AT_DEST:
             dest = buf[AT_DEST]
@@ -322,7 +324,7 @@ class BusNode:
     # ---- time
 
     def next_deadline_ms(self):
-        """When to call handle_timer; None before its first call."""
+        """When to call handle_timer; None before its first call and the first frame."""
         deadline = earliest(self._beat_due_ms, self._membership.next_deadline_ms())
         deadline = earliest(deadline, self._requester.next_deadline_ms())
         deadline = earliest(deadline, self._responder.next_deadline_ms())

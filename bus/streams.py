@@ -45,6 +45,7 @@ class _Incoming:
         self.heard_ms = now_ms
         self.opened = False
         self.ended = False
+        self.superseded = False  # by a newer stream that needs nothing of this one
         self.dirty = False  # may have events or bodies
         self.talks = False  # may have frames to send
 
@@ -182,6 +183,9 @@ class Streams:
             if newer > FLAG_GENERATION - _STALE_GENERATIONS:
                 self.stale += 1
                 return None
+            # A stream that begins anew from its base makes up for what the old one lacked: a card
+            # told of a loss would ask for yet another, which replaces this one, without end.
+            entry.superseded = bool(flags & FLAG_FROM_BASE)
             self._retire(entry)
         if frame_type not in _STARTS_RECEIVER:
             return None
@@ -248,7 +252,7 @@ class Streams:
             if event is not None:
                 return event
             self._retired.pop(0)
-            if entry.opened and not entry.ended:
+            if entry.opened and not entry.ended and not entry.superseded:
                 return STREAM_LOST, entry.slot, entry.channel
         return None
 

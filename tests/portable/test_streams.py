@@ -137,20 +137,31 @@ def test_stream_closed_before_the_end_is_lost():
     assert kinds(net, 3) == [node.STREAM_OPENED, node.STREAM, node.STREAM_LOST]
 
 
-def test_reopened_while_unfinished_tells_the_loss_first():
+def reopened(channel, dest, base):
+    """A stream with one packet taken is opened again: the events of slot 3."""
     net = live_net()
     one = net.nodes[0]
-    one.open_stream(35, 3, net.now_ms)
-    one.stream_roster(35, [3])
-    offer(one, 35, [b"old"])
-    net.run(100)
-    one.open_stream(35, 3, net.now_ms)
-    one.stream_roster(35, [3])
-    offer(one, 35, [b"new"])
-    net.run(100)
-    assert kinds(net, 3) == [
+    net.nodes[2].join_stream(1, channel)
+    for body in (b"old", b"new"):
+        one.open_stream(channel, dest, net.now_ms, base)
+        one.stream_roster(channel, [3])
+        offer(one, channel, [body])
+        net.run(100)
+    assert one.stream_acked(channel, 3)
+    assert bodies(net, 3, channel) == [b"old", b"new"]
+    return kinds(net, 3, channel)
+
+
+def test_reopened_live_stream_tells_the_loss_first():
+    assert reopened(5, wire.ALL, False) == [
         node.STREAM_OPENED, node.STREAM, node.STREAM_LOST, node.STREAM_OPENED, node.STREAM]
-    assert bodies(net, 3, 35) == [b"old", b"new"] and one.stream_acked(35, 3)
+
+
+def test_reopened_from_the_base_replaces_without_a_loss():
+    # a loss would make a card ask again, and its server open yet another stream, without end
+    for channel, dest, base in ((5, wire.ALL, True), (35, 3, False)):
+        assert reopened(channel, dest, base) == [
+            node.STREAM_OPENED, node.STREAM, node.STREAM_OPENED, node.STREAM]
 
 
 def test_sender_that_restarts_is_lost_then_joined_again():

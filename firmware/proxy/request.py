@@ -7,7 +7,7 @@ from firmware.fastpath import layout
 from firmware.proxy.config import DEFAULT_PORT
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS
-from firmware.sip.headers import parse_cseq, parse_name_addr, tag_of
+from firmware.sip.headers import check_name_addr, parse_cseq, tag_of
 
 MAX_FORWARDS_LIMIT = 255  # RFC 3261 20.22
 
@@ -72,8 +72,8 @@ class Request:
             raise Malformed("CSeq method differs")
         if not self.call_id or self.call_id.strip(LWS) != self.call_id or b" " in self.call_id:
             raise Malformed("bad Call-ID")
-        parse_name_addr(message.header(layout.H_FROM))
-        parse_name_addr(message.header(layout.H_TO))
+        check_name_addr(message.header(layout.H_FROM))
+        check_name_addr(message.header(layout.H_TO))
         self.end = message.end()
 
     def max_forwards(self):

@@ -103,30 +103,49 @@ def parse_params(data):
     Raises Malformed for a name that is no token, a bad value or a name given twice.
     """
     params = []
-    at = 0
-    size = len(data)
-    while at < size:
-        if data[at] != 0x3B:
-            raise Malformed("parameter without semicolon")
-        end = find_outside(data, b";", at + 1)
-        if end < 0:
-            end = size
-        name, equals, value = data[at + 1:end].partition(b"=")
+    if not data:
+        return params
+    if data[0] != 0x3B:
+        raise Malformed("parameter without semicolon")
+    names = b";"
+    for item in _semicolon_items(data):
+        name, equals, value = item.partition(b"=")
         name = name.strip(LWS).lower()
-        value = value.strip(LWS)
-        if not is_token(name):
+        if not name or name.strip(TOKEN):
             raise Malformed("bad parameter name")
         if equals:
-            if value[:1] == b'"':
-                if end_of_quoted(value, 0) != len(value):
-                    raise Malformed("bad parameter value")
-            elif not is_all(value, PARAM_VALUE):
-                raise Malformed("bad parameter value")
-        if find_param(params, name):
+            value = value.strip(LWS)
+            if not value or value.strip(PARAM_VALUE):
+                _check_quoted(value)
+        else:
+            value = None
+        # names are tokens, so a semicolon on both sides finds whole names only
+        mark = b";" + name + b";"
+        if mark in names:
             raise Malformed("parameter given twice")
-        params.append((name, value if equals else None))
-        at = end
+        names += name + b";"
+        params.append((name, value))
     return params
+
+
+def _semicolon_items(data):
+    """The texts between the semicolons of data[1:] that stand outside quotes and brackets."""
+    if b'"' not in data and b"<" not in data:
+        return data[1:].split(b";")
+    items = []
+    at = 1
+    while True:
+        end = find_outside(data, b";", at)
+        if end < 0:
+            items.append(data[at:])
+            return items
+        items.append(data[at:end])
+        at = end + 1
+
+
+def _check_quoted(value):
+    if value[:1] != b'"' or end_of_quoted(value, 0) != len(value):
+        raise Malformed("bad parameter value")
 
 
 def find_param(params, name):

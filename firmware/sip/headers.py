@@ -6,7 +6,7 @@ Both interpreters; imports no I/O.
 
 from firmware.sip.errors import Malformed
 from firmware.sip.grammar import (
-    ALPHANUM, LWS, end_of_quoted, find_outside, find_param, has_control, is_token,
+    ALPHANUM, LWS, TOKEN, end_of_quoted, find_outside, find_param, has_control, is_token,
     is_all, parse_params, parse_uint, split_list)
 from firmware.sip.uri import parse_hostport, parse_uri
 
@@ -24,7 +24,7 @@ class Via:
     """
 
     def __init__(self, data):
-        end = find_outside(data, b",")
+        end = find_outside(data, b",") if b"," in data else -1
         self.end = len(data) if end < 0 else end
         self.text = data[:self.end].strip(LWS)
         semicolon = self.text.find(b";")
@@ -118,6 +118,19 @@ def parse_name_addr(data):
     if b"?" in uri or b"," in uri or not uri:
         raise Malformed("URI needs angle brackets")
     return uri, parse_params(b"" if semicolon < 0 else data[semicolon:])
+
+
+def check_name_addr(data):
+    """Raise Malformed where a From or To value is no name-addr or addr-spec (RFC 3261 20.20).
+
+    The plain form `<uri>;tag=token` is told without taking it apart.
+    """
+    if data[:1] == b"<" and b'"' not in data:
+        close = data.find(b">")
+        rest = data[close + 1:]
+        if close > 0 and (not rest or rest[:5] == b";tag=" and is_token(rest[5:])):
+            return
+    parse_name_addr(data)
 
 
 def tag_of(data):
@@ -216,7 +229,7 @@ def parse_contacts(values):
 def parse_cseq(data):
     """(number, method) of a CSeq value; the number is 0..2**31-1 (RFC 3261 20.16)."""
     words = data.split()
-    if len(words) != 2 or not is_token(words[1]):
+    if len(words) != 2 or words[1].strip(TOKEN):
         raise Malformed("bad CSeq")
     number = parse_uint(words[0], CSEQ_LIMIT)
     if number is None:

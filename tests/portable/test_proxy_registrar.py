@@ -1,8 +1,8 @@
 """The registrar front (RFC 3261 10.3, RFC 3327, RFC 7616, RFC 8760)."""
 
 from sip_bench import (
-    NOW_MS, NOW_S, PlainStore, aor, binding, drain, exchange, hashes, only, request, server, status,
-    subscriber, values)
+    NOW_MS, NOW_S, PlainStore, aor, binding, drain, exchange, hashes, only, request, server,
+    status, subscriber, values)
 from bus import messages
 from bus.compat import ticks_add
 from firmware.location import record
@@ -72,12 +72,14 @@ def event(card):
     assert card.next_event() is None
     number, name, call_id, cseq, now_s, wildcard, wanted = messages.decode(body, 0, len(body))
     assert number == messages.REGISTER
-    return identity, name, call_id, cseq, now_s, wildcard, record.decode_aor(wanted, 0, len(wanted))
+    bindings = record.decode_aor(wanted, 0, len(wanted))
+    return identity, name, call_id, cseq, now_s, wildcard, bindings
 
 
 def test_8760_one_challenge_each_strongest_first():
     datagram, _ = only(exchange(server(store()), register()))
-    algorithms = [fields_of(value)[b"algorithm"] for value in values(datagram, b"WWW-Authenticate")]
+    challenges = values(datagram, b"WWW-Authenticate")
+    algorithms = [fields_of(value)[b"algorithm"] for value in challenges]
     expected = [b"SHA-256", b"MD5"]
     assert algorithms == expected[:len(hashes())]
     assert status(datagram) == 401
@@ -162,8 +164,9 @@ def test_nonce_for_another_client_is_refused():
 def test_22_4_malformed_credentials_are_400():
     card = server(store())
     good = authorization(challenge_of(card))
-    for old, new in ((b"qop=auth", b"qop=x"), (b"nc=00000001", b"nc=1"), (b"username=", b"user="),
-                     (b'uri="sip:example.com"', b'uri="sip:other.example"'), (b'", uri', b'"" uri')):
+    for old, new in ((b"qop=auth", b"qop=x"), (b"nc=00000001", b"nc=1"),
+                     (b"username=", b"user="), (b'", uri', b'"" uri'),
+                     (b'uri="sip:example.com"', b'uri="sip:other.example"')):
         assert old in good
         assert code(card, register(good.replace(old, new), cseq=2)) == 400, new
     assert code(card, register(good.replace(b"Digest", b"Basic"), cseq=2)) == 401
@@ -296,7 +299,8 @@ def test_retransmission_is_absorbed_then_answered_from_memory():
 
 def test_request_id_is_the_same_on_every_card_and_differs_with_the_request():
     ids = []
-    for options in ({}, {}, {"cseq": 2}, {"call_id": "x"}, {"via": "Via: SIP/2.0/UDP h;branch=z9"}):
+    other_via = {"via": "Via: SIP/2.0/UDP h;branch=z9"}
+    for options in ({}, {}, {"cseq": 2}, {"call_id": "x"}, other_via):
         card = server(store())
         exchange(card, open_register("Contact: <sip:a@192.0.2.1>", **options))
         ids.append(event(card)[0])

@@ -171,7 +171,8 @@ def test_16_4_dialog_by_our_marked_route():
     assert values(datagram, b"Route") == []
     # the callee's side of the dialog: tags swapped, to an address of the caller's choice
     back = request("BYE", "sip:caller@192.0.2.1:5999", route,
-                   sender="<sip:bob@example.com>;tag=t1", to="<sip:caller@example.net>;tag=f1", cseq=7)
+                   sender="<sip:bob@example.com>;tag=t1", cseq=7,
+                   to="<sip:caller@example.net>;tag=f1")
     datagram, address = only(exchange(one, back))
     assert address == ("192.0.2.1", 5999)
 

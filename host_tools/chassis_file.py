@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from host_tools.description import (
-    BOARDS, INTERPRETERS, LOCATION_SERVER, MODES, ROLES, SIP_CLUSTER, SWITCH,
+    BOARDS, INTERPRETERS, LOCATION_SERVER, MODES, ROLES, SETTINGS, SIP_CLUSTER, SWITCH,
     Backplane, Description, Domain, Slot)
 from host_tools.errors import WRONG_ARGUMENTS, ToolError, os_failure
 from host_tools.toml_lines import key_lines, line_of
@@ -90,7 +90,7 @@ class _Reader:
             domains=self.domains(chassis),
             key_file=self.key_file(chassis),
             door=self.host_port(chassis, ("chassis",), "door", None),
-            settings=self.value(chassis, ("chassis",), "settings", dict, {}),
+            settings=self.settings(chassis, ("chassis",)),
             backplanes=self.backplanes(), slots=tuple(slots), **self.database())
         if self.mistakes:
             raise ChassisFileError(self.path, self.mistakes)
@@ -126,7 +126,8 @@ class _Reader:
         found = table[key]
         if isinstance(found, kind) and not (kind is int and isinstance(found, bool)):
             return found
-        names = {str: "a string", int: "a whole number", dict: "a table", list: "a list"}
+        names = {str: "a string", int: "a whole number", dict: "a table", list: "a list",
+                 bool: "true or false"}
         self.wrong(path + (key,), "{} must be {}, not {!r}".format(key, names[kind], found))
         return None
 
@@ -250,8 +251,18 @@ class _Reader:
             slots.append(Slot(
                 number, role, self.board(table, path, interpreter), interpreter,
                 self.modes(table, path, role), self.host_port(table, path, "direct", None),
-                self.value(table, path, "settings", dict, {})))
+                self.settings(table, path)))
         return slots
+
+    def settings(self, table, path):
+        found = self.value(table, path, "settings", dict, {}) or {}
+        path = path + ("settings",)
+        self.known_keys(found, path, tuple(SETTINGS), "settings")
+        for key in found:
+            value = self.value(found, path, key, SETTINGS.get(key, object), None)
+            if SETTINGS.get(key) is int and value is not None and value < 1:
+                self.wrong(path + (key,), "{} must be at least 1, not {}".format(key, value))
+        return found
 
     def board(self, table, path, interpreter):
         default = "unix" if interpreter == "micropython" else "linux_sbc"

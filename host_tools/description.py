@@ -13,6 +13,12 @@ SWITCH = "switch"
 ROLES = (LOCATION_SERVER, SIP_CLUSTER, SWITCH)
 INTERPRETERS = ("cpython", "micropython")
 MODES = ("proxy", "redirect")
+# what `settings` of [chassis] or of a slot may say (firmware/proxy/config.py); numbers are >= 1
+SETTINGS = {
+    "relay_allowed": bool, "max_contacts": int,
+    "min_expires_s": int, "default_expires_s": int, "max_expires_s": int,
+    "nonce_lifetime_s": int, "retry_after_s": int,
+}
 
 
 @dataclass(frozen=True)

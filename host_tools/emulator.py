@@ -208,7 +208,7 @@ class Emulator:
         end = time.monotonic() + seconds
         while True:
             cards = (await self.status())["cards"]
-            missing = unready([c for c in cards if only is None or c["slot"] == only])
+            missing = unready(cards, only)
             if not missing or time.monotonic() >= end:
                 return missing
             await asyncio.sleep(0.1)

@@ -1,7 +1,7 @@
 """Puts the `chassis status` document together from what the parts say. Pure."""
 
 from bus import states
-from host_tools.description import LOCATION_SERVER, SIP_CLUSTER
+from host_tools.description import LOCATION_SERVER, SIP_CLUSTER, SWITCH
 from host_tools.levels import CardLevel
 
 DATABASE_KEYS = ("state", "level", "birthday", "digest", "records", "load_percent", "lag_levels")
@@ -66,10 +66,15 @@ def merge_health(cards, told):
             card["health"] = pick(entry, HEALTH_KEYS)
 
 
-def unready(cards):
-    """One text for each card that is not in service or whose database is not coherent."""
+def unready(cards, only=None):
+    """One text for each card that is not in service or whose database is not coherent.
+
+    only: number of the one slot to look at, or None for the whole chassis.
+    """
     found = []
     for card in cards:
+        if only not in (None, card["slot"]):
+            continue
         name = "slot {} ({})".format(card["slot"], card["role"])
         database = card["database"]
         if card["state"] != "in-service":
@@ -77,6 +82,9 @@ def unready(cards):
                 name, card["state"], card["hot_swap"]["cause"]))
         elif card["role"] == SIP_CLUSTER and (database or {}).get("state") != "coherent":
             found.append("{}: database is {}".format(name, (database or {}).get("state")))
+    switches = [card for card in cards if card["role"] == SWITCH]
+    if switches and not any(card["redundancy"] == "primary" for card in switches):
+        found.append("no switch card owns the VIP yet")
     return found
 
 

@@ -75,6 +75,9 @@ MISTAKES = (
     ('[[slot]]\nnumber = 2\nrole = "sip-cluster"\nmode = ["proxy"]\n', "", 12, "sip-cluster"),
     ("[database]", "[databank]", 6, "databank"),
     ('name = "lab"', 'key_file = "missing"', 2, "cannot be read"),
+    ('name = "lab"', "settings = { max_contacts = 0 }", 2, "at least 1"),
+    ('name = "lab"', "settings = { relay_allowed = 1 }", 2, "true or false"),
+    ('mode = ["proxy"]', "settings = { relay_alowed = true }", 19, "relay_alowed"),
 )
 
 
@@ -113,7 +116,8 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 
 def test_the_files_of_the_tree_are_right():
     demo = read_chassis_file(DEMO_FILE)
-    assert [len(demo.numbers(r)) for r in ("switch", "location-server", "sip-cluster")] == [2, 1, 3]
+    roles = ("switch", "location-server", "sip-cluster")
+    assert [len(demo.numbers(role)) for role in roles] == [2, 1, 3]
     assert [s.interpreter for s in demo.slots].count("micropython") == 1
     for path in sorted((BOARDS / "chassis").glob("*.toml")):
         read_chassis_file(path)

@@ -1,4 +1,4 @@
-"""`provision import`: lines read exactly, batches whole or not at all, resumed where they ended."""
+"""`provision import`: lines read exactly, batches whole or not at all, resumed exactly."""
 
 import pytest
 

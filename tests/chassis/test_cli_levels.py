@@ -19,7 +19,8 @@ def test_level_that_a_percent_has_reached(percent, level):
     assert level_of_percent(FOUR, percent)[0] == level
 
 
-@pytest.mark.parametrize(("level", "percent"), [(0, 100), (50, 100), (51, 75), (100, 50), (101, 0)])
+@pytest.mark.parametrize(("level", "percent"), [
+    (0, 100), (50, 100), (51, 75), (100, 50), (101, 0)])
 def test_percent_at_a_level(level, percent):
     assert percent_at_level(FOUR, level)[0] == percent
 

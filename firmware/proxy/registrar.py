@@ -82,8 +82,9 @@ class Registrar:
         self._refuse_merged(request, identity)
         contacts = parse_contacts(message.headers(layout.H_CONTACT))
         path = self._path(message)
-        head = response_head(message, request.via.answered(request.host, request.port),
-                             self._secrets.to_tag(request.call_id))
+        head = response_head(
+            message, request.via, request.via.answered(request.host, request.port),
+            self._secrets.to_tag(request.call_id))
         pending = Pending(request, aor, head, path)
         if not contacts:
             return self._fetch(pending, request.now_s)
@@ -111,7 +112,7 @@ class Registrar:
 
     def _address_of_record(self, message):
         """(canonical AoR, Domain) of the To (10.3 step 5); 404 outside our domains."""
-        uri = parse_uri(parse_name_addr(message.header(layout.H_TO))[0])
+        uri = parse_uri(parse_name_addr(message.to_value)[0])
         domain = self._locator.domain_of(uri)
         if domain is None or uri.scheme != b"sip":
             raise SipError(404)

@@ -7,7 +7,7 @@ from firmware.fastpath import layout
 from firmware.proxy.config import DEFAULT_PORT
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS
-from firmware.sip.headers import check_name_addr, parse_cseq, tag_of
+from firmware.sip.headers import SentByMemory, Via, check_name_addr, parse_cseq, tag_of
 
 MAX_FORWARDS_LIMIT = 255  # RFC 3261 20.22
 
@@ -20,8 +20,10 @@ class Request:
     bytes.  cseq: int.  ready: True once an answer can be built.
     """
 
-    def __init__(self, message):
+    def __init__(self, message, sender_limit):
+        """sender_limit: how many Via sent-by texts are remembered taken apart."""
         self.message = message
+        self._senders = SentByMemory(sender_limit)
         self.ready = False
         self.via = None
         self.uri = None
@@ -42,7 +44,7 @@ class Request:
         message = self.message
         if not message.answerable():
             raise Malformed("needed header missing")
-        via = message.via_top()
+        via = Via(message.via_value, self._senders)
         self.via = via
         self.host = host
         self.port = source[1]
@@ -50,7 +52,7 @@ class Request:
             self.reply_to = source
         else:
             self.reply_to = (source[0], via.port or DEFAULT_PORT)
-        self.call_id = message.raw(layout.H_CALL_ID)
+        self.call_id = message.call_id
         self.now_ms = now_ms
         self.now_s = now_s
         self.ready = True
@@ -67,13 +69,13 @@ class Request:
             raise Malformed("malformed request line")
         if message.repeated:
             raise Malformed("header repeated")
-        self.cseq, method = parse_cseq(message.header(layout.H_CSEQ))
+        self.cseq, method = parse_cseq(message.cseq_value)
         if method != message.method:
             raise Malformed("CSeq method differs")
         if not self.call_id or self.call_id.strip(LWS) != self.call_id or b" " in self.call_id:
             raise Malformed("bad Call-ID")
-        check_name_addr(message.header(layout.H_FROM))
-        check_name_addr(message.header(layout.H_TO))
+        check_name_addr(message.from_value)
+        check_name_addr(message.to_value)
         self.end = message.end()
 
     def max_forwards(self):
@@ -82,8 +84,8 @@ class Request:
 
     def from_tag(self):
         """The From tag, b"" when absent (RFC 2543 clients)."""
-        return tag_of(self.message.header(layout.H_FROM)) or b""
+        return tag_of(self.message.from_value) or b""
 
     def to_tag(self):
         """The To tag, or None outside a dialog."""
-        return tag_of(self.message.header(layout.H_TO))
+        return tag_of(self.message.to_value)

@@ -50,7 +50,7 @@ class SipServer:
         self.config = config if isinstance(config, SipConfig) else SipConfig(config)
         config = self.config
         self._message = SipMessage(fastpath.Scanner(config.max_headers))
-        self._request = Request(self._message)
+        self._request = Request(self._message, config.host_limit)
         self._secrets = Secrets(secret16)
         self.locator = Locator(config, store, self._secrets)
         self.redirect = Redirect(config, self.locator)
@@ -197,7 +197,7 @@ class SipServer:
     def _answer(self, status, phrase, lines):
         request = self._request
         head = response_head(
-            self._message, request.via.answered(request.host, request.port),
+            self._message, request.via, request.via.answered(request.host, request.port),
             self._secrets.to_tag(request.call_id))
         self._send((response(status, phrase, head, lines), request.reply_to), "answered")
 

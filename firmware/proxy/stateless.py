@@ -178,7 +178,7 @@ class Stateless:
             return None
         end = message.end()
         item = message.first[layout.H_VIA]
-        value = message.value(item)
+        value = message.via_value
         top = Via(value)
         config = self._config
         if top.host != config.vip_host or (top.port or DEFAULT_PORT) != config.vip_port:
@@ -194,7 +194,7 @@ class Stateless:
             edits.replace(message.spans[item + 1], message.line_end(item), b"")
         else:
             return None
-        address = self._upstream(top.branch or b"", Via(rest), message.raw(layout.H_CALL_ID))
+        address = self._upstream(top.branch or b"", Via(rest), message.call_id)
         return None if address is None else (edits.finish(end), address)
 
     def _upstream(self, branch, via, call_id):
@@ -213,7 +213,7 @@ class Stateless:
 
 def _noted(request):
     """The topmost Via header's value with received and rport noted in its first element."""
-    value = request.message.header(layout.H_VIA)
+    value = request.message.via_value
     return request.via.answered(request.host, request.port) + value[request.via.end:]
 
 

@@ -22,43 +22,29 @@ def status_line(status, phrase):
     return line
 
 
-def response_head(message, via_text, to_tag):
+def response_head(message, via, via_text, to_tag):
     """The lines every response copies: Via, From, To with a tag, Call-ID, CSeq (8.2.6.2).
 
-    message: an answerable SipMessage.  via_text: the topmost via-parm with received and rport.
-    to_tag: bytes, added when the To has no tag; None adds none.
+    message: an answerable SipMessage.  via: its topmost Via.  via_text: the same via-parm with
+    received and rport.  to_tag: bytes, added when the To has no tag.
     Returns bytes that end with CRLF, without the status line.
     """
-    data = message.data
-    spans = message.spans
-    first = message.first
-    to = message.raw(layout.H_TO)
-    if to_tag is None or tag_of(message.header(layout.H_TO)) is not None:
-        tag = ()
-    else:
-        tag = (b";tag=", to_tag)
-    item = first[layout.H_VIA]
-    start = spans[item + 3]
-    rest = data[start:start + spans[item + 4]]
-    parts = [b"Via: ", via_text]
-    if b"," in rest:
-        # the folds of the list go, as they would move the end of the first element
-        whole = message.value(item)
-        parts.append(whole[message.via_top().end:])
+    parts = [b"Via: ", via_text, message.via_value[via.end:]]
     if message.via_count > 1:
         for item in message.items(layout.H_VIA)[1:]:
-            start = spans[item + 3]
             parts.append(b"\r\nVia: ")
-            parts.append(data[start:start + spans[item + 4]])
+            parts.append(message.value(item))
     parts.append(b"\r\nFrom: ")
-    parts.append(message.raw(layout.H_FROM))
+    parts.append(message.from_value)
     parts.append(b"\r\nTo: ")
-    parts.append(to)
-    parts.extend(tag)
+    parts.append(message.to_value)
+    if tag_of(message.to_value) is None:
+        parts.append(b";tag=")
+        parts.append(to_tag)
     parts.append(b"\r\nCall-ID: ")
-    parts.append(message.raw(layout.H_CALL_ID))
+    parts.append(message.call_id)
     parts.append(b"\r\nCSeq: ")
-    parts.append(message.raw(layout.H_CSEQ))
+    parts.append(message.cseq_value)
     parts.append(b"\r\n")
     return b"".join(parts)
 

@@ -23,14 +23,15 @@ class Via:
     end: where it ends in the header value: the length of the value or the index of the comma.
     """
 
-    def __init__(self, data):
+    def __init__(self, data, senders=None):
+        """data: the header value.  senders: a SentByMemory, or None."""
         end = find_outside(data, b",") if b"," in data else -1
         self.end = len(data) if end < 0 else end
         self.text = data[:self.end].strip(LWS)
         semicolon = self.text.find(b";")
         head = self.text if semicolon < 0 else self.text[:semicolon]
-        self.transport, sent_by = _protocol(head)
-        self.host, self.port = parse_hostport(sent_by)
+        self.transport, self.host, self.port = (
+            _sent_by(head) if senders is None else senders.get(head))
         self.branch = self.received = self.rport = None
         self.params = []
         if semicolon >= 0:
@@ -69,8 +70,30 @@ class Via:
         return b";".join(parts)
 
 
-def _protocol(head):
-    """(transport in upper case, sent-by without inner space) of `SIP/2.0/UDP host : port`."""
+class SentByMemory:
+    """Remembers the sent-by texts of the last senders taken apart; forgets all when full.
+
+    limit: entries.  Texts longer than 80 octets are not kept, so the memory is bounded.
+    """
+
+    def __init__(self, limit):
+        self._limit = limit
+        self._known = {}
+
+    def get(self, head):
+        """(transport, host, port) of `SIP/2.0/UDP host:port`; raises Malformed."""
+        found = self._known.get(head)
+        if found is None:
+            found = _sent_by(head)
+            if len(self._known) >= self._limit:
+                self._known.clear()
+            if len(head) <= 80:
+                self._known[head] = found
+        return found
+
+
+def _sent_by(head):
+    """(transport in upper case, host in lower case, port or 0) of `SIP/2.0/UDP host : port`."""
     if head[:8] == b"SIP/2.0/":
         transport, _, sent_by = head[8:].partition(b" ")
     else:
@@ -88,7 +111,8 @@ def _protocol(head):
     if b" " in sent_by or b"\t" in sent_by:
         left, colon, right = sent_by.partition(b":")
         sent_by = left.strip(LWS) + colon + right.strip(LWS)
-    return transport.upper(), sent_by
+    host, port = parse_hostport(sent_by)
+    return transport.upper(), host, port
 
 
 def parse_name_addr(data):

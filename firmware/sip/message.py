@@ -8,7 +8,6 @@ next `parse`. Both interpreters; imports no I/O.
 from firmware.fastpath import layout
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS, parse_uint, split_list
-from firmware.sip.headers import Via
 
 # more than one of these is an error (RFC 3261 7.3.1: their grammar is no list)
 _SINGLE = (layout.H_FROM, layout.H_TO, layout.H_CALL_ID, layout.H_CSEQ, layout.H_MAX_FORWARDS,
@@ -28,7 +27,8 @@ class SipMessage:
     scanner: a Scanner of firmware.fastpath.  data: the message's bytes.  spans: the scanner's.
     kind: KIND_... of layout.  method_id: METHOD_... of layout.  status: 0 in a request.
     first: for each header id the index into spans of its first header, 0 = absent.
-    repeated: True when a header that must stand alone does not.
+    repeated: True when a header that must stand alone does not.  via_value (of the first Via
+    header), from_value, to_value, call_id, cseq_value: bytes on one line, after `answerable`.
     """
 
     def __init__(self, scanner):
@@ -42,6 +42,8 @@ class SipMessage:
         self.via_count = 0
         self.first = _NO_HEADERS
         self.repeated = False
+        self.via_value = self.from_value = self.to_value = b""
+        self.call_id = self.cseq_value = b""
 
     def parse(self, buf, n):
         """Take the message in buf[:n]; 0, or the scanner's negative code.
@@ -85,11 +87,23 @@ class SipMessage:
         return self.data[start:start + self.spans[layout.URI_LENGTH]]
 
     def answerable(self):
-        """True when a response can be built: each needed header is there once (8.2.6)."""
+        """True when a response can be built: each needed header is there once (8.2.6).
+
+        Then via_value, from_value, to_value, call_id and cseq_value hold their values.
+        """
         first = self.first
+        spans = self.spans
+        data = self.data
+        values = []
         for header in _NEEDED:
-            if not first[header]:
+            item = first[header]
+            if not item:
                 return False
+            start = spans[item + 3]
+            value = data[start:start + spans[item + 4]]
+            values.append(unfold(value) if spans[item + 5] else value)
+        (self.via_value, self.from_value, self.to_value, self.call_id,
+         self.cseq_value) = values
         return not (self.repeated and self._repeats_needed())
 
     def _repeats_needed(self):
@@ -97,14 +111,6 @@ class SipMessage:
             if header != layout.H_VIA and len(self.items(header)) > 1:
                 return True
         return False
-
-    def raw(self, header):
-        """The value of the first header with this id as it stands, folds included, or None."""
-        item = self.first[header]
-        if not item:
-            return None
-        start = self.spans[item + 3]
-        return self.data[start:start + self.spans[item + 4]]
 
     def header(self, header):
         """The value of the first header with this id on one line, or None."""
@@ -137,10 +143,6 @@ class SipMessage:
             return self.spans[item + layout.HEADER_ITEMS + 1]
         body = self.spans[layout.BODY_START]
         return body - 2 if self.data[body - 2:body] == b"\r\n" else body - 1
-
-    def via_top(self):
-        """The topmost Via as a Via object; raises Malformed."""
-        return Via(self.header(layout.H_VIA))
 
     def list_of(self, header):
         """All comma-separated elements of all headers with this id, in order."""

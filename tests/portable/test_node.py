@@ -150,6 +150,18 @@ def test_messages_of_any_length_arrive_whole():
     raise AssertionError("a message above the bound was taken")
 
 
+def test_what_fits_a_frame_is_not_cut():
+    one = make_node(1)
+    one.heartbeat = b""
+    out = bytearray(wire.MAX_FRAME)
+    types = []
+    for size in (1448, 1449):
+        one.send(2, bytes(size))
+        while one.to_send(out) is not None:
+            types.append(out[wire.AT_TYPE])
+    assert types == [wire.MESSAGE, wire.SEGMENT, wire.SEGMENT]
+
+
 def test_request_and_answer_of_any_length():
     net = Net(make_node(1), make_node(2))
     net.start()

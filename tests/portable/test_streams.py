@@ -164,6 +164,35 @@ def test_reopened_from_the_base_replaces_without_a_loss():
             node.STREAM_OPENED, node.STREAM, node.STREAM_OPENED, node.STREAM]
 
 
+def test_late_frames_of_the_stream_before_touch_nothing():
+    net = live_net()
+    one, _, three = net.nodes
+    one.open_stream(35, 3, net.now_ms)
+    one.stream_roster(35, [3])
+    offer(one, 35, numbered(0, 3))
+    net.frames = []
+    net.run(100)
+    late = {}
+    for octets in net.frames:
+        if octets[wire.AT_CHANNEL] == 35:
+            late[octets[wire.AT_TYPE]] = octets
+    one.open_stream(35, 3, net.now_ms)
+    one.stream_roster(35, [3])
+    net.run(100)
+    offer(one, 35, [b"new"])
+    codec = wire.FrameCodec()
+    for frame_type, taker in ((wire.DATA, three), (wire.ACK, one)):
+        octets = bytearray(late[frame_type])
+        n = codec.seal(octets, octets[1], octets[2], octets[3], octets[4], 35, 1, 900,
+                       len(octets) - 20)
+        taker.receive_frame(0, octets, n, octets[wire.AT_SOURCE], net.now_ms)
+        assert taker.counters["stream_stale"] == 1
+    assert not one.stream_acked(35, 3)
+    net.run(100)
+    assert bodies(net, 3, 35) == numbered(0, 3) + [b"new"] and one.stream_acked(35, 3)
+    assert net.of(3, node.STREAM_LOST) == []
+
+
 def test_sender_that_restarts_is_lost_then_joined_again():
     net = live_net()
     offer(net.nodes[0], LIVE, [b"old"])

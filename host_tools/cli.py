@@ -16,7 +16,7 @@ from host_tools.verbs.provision import provision
 from host_tools.verbs.transfer import dump, export_database, import_file
 from host_tools.verbs.up import down, up
 
-INTERRUPTED = 130
+
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,7 +65,7 @@ def run(arguments=None):
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("chassis: interrupted", err=True)
-        return INTERRUPTED
+        return FAILED
     except BrokenPipeError:
         # whoever read our output has seen enough; keep the interpreter's last flush quiet
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

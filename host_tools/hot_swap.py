@@ -12,7 +12,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-HISTORY = 64
+UNTOLD_LIMIT = 64
 
 M0, M1, M2, M3, M4, M5, M6, M7 = range(8)
 
@@ -35,8 +35,7 @@ class SlotState:
         self.state = M0
         self.previous = M0
         self.cause = "not installed"
-        self.history = deque(maxlen=HISTORY)
-        self._untold = deque(maxlen=HISTORY)
+        self._untold = deque(maxlen=UNTOLD_LIMIT)
 
     def inserted(self):
         """The card was put in and its power is on."""
@@ -87,5 +86,4 @@ class SlotState:
             return
         change = Change(self.slot, self.state, state, cause)
         self.previous, self.state, self.cause = self.state, state, cause
-        self.history.append(change)
         self._untold.append(change)

@@ -9,10 +9,8 @@ from bus import messages, states
 from host_tools.description import LOCATION_SERVER, SIP_CLUSTER, SWITCH
 from host_tools.errors import NOTHING_ANSWERS, ToolError
 from host_tools.levels import level_of_percent, percent_at_level
+from host_tools.status import BEAT_CONNECTIONS, BEAT_REDUNDANCY, BEAT_SERVICE
 
-BEAT_SERVICE = 4
-BEAT_REDUNDANCY = 3
-BEAT_CONNECTIONS = 15
 DUMP_OCTETS = 32768
 # RFC 3261's T1: the round trip of what the card had forwarded when the drain began
 SETTLE_S = 0.5

@@ -8,6 +8,7 @@ import time
 import click
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from host_tools.card_config import Wiring, write_card_files
 from host_tools.control import ask_once
@@ -134,8 +135,8 @@ class _Terminal:
 
     def __init__(self, console):
         self._live = Live(console=console, auto_refresh=False)
-        self._remark = ""
-        self._table = ""
+        self._remark = Text("Ctrl-C ends the chassis.")
+        self._table = Text("")
 
     def __enter__(self):
         self._live.start()
@@ -150,12 +151,12 @@ class _Terminal:
 
     def remark(self, lines):
         """Lines that stay below the table."""
-        self._remark = "\n".join(lines + ["Ctrl-C ends the chassis."])
+        self._remark = Text("\n".join(lines + [""])) + self._remark
         self._refresh()
 
     def show(self, document):
         """A new status document."""
-        self._table = status_table(document)
+        self._table = status_table(document, self._live.console.width)
         self._refresh()
 
     def _refresh(self):

@@ -14,6 +14,7 @@ from bus.wire import MAX_FRAME
 from firmware.version import VERSION
 from host_tools.errors import NOTHING_ANSWERS, ToolError, os_failure
 from host_tools.hot_swap import SlotState
+from host_tools.status import BEAT_SERVICE
 
 OWN_SLOT = 0
 REQUEST_TIMEOUT_MS = 3000
@@ -178,4 +179,4 @@ class Shelf:
         elif kind in (node.CARD_UP, node.CARD_BEAT) and event[1] in self.states:
             beat = self.beat(event[1])
             if beat is not None:
-                self.states[event[1]].heard(beat[4] == states.IN_SERVICE)
+                self.states[event[1]].heard(beat[BEAT_SERVICE] == states.IN_SERVICE)

@@ -11,6 +11,7 @@ BUS_KEYS = ("sent", "received", "retransmitted", "dropped")
 
 # places in a decoded HEARTBEAT (bus/messages.py)
 BEAT_REDUNDANCY, BEAT_SERVICE, BEAT_DB_STATE, BEAT_LEVEL, BEAT_BIRTHDAY = 3, 4, 5, 7, 8
+BEAT_CONNECTIONS = 15
 
 
 def pick(source, keys):

@@ -1,48 +1,59 @@
-"""The status document as a table for people (rich)."""
+"""The status document as a table for people (rich); columns that do not fit are left out."""
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 STATE_STYLES = {"in-service": "green", "loading": "yellow", "draining": "yellow",
                 "out-of-service": "red", "absent": "red", "coherent": "green"}
+NUMBERS = ("slot", "level", "lag", "connections", "answered", "ping ms", "up s", "pid")
+# from left to right, and in the order in which a narrow terminal keeps them
 COLUMNS = ("slot", "role", "board", "interpreter", "state", "hot swap", "redundancy", "database",
            "level", "lag", "digest", "connections", "answered", "ping ms", "up s", "pid")
-NUMBERS = ("slot", "level", "lag", "connections", "answered", "ping ms", "up s", "pid")
+KEPT = ("slot", "role", "state", "database", "level", "redundancy", "interpreter", "hot swap",
+        "answered", "pid", "ping ms", "connections", "lag", "digest", "up s", "board")
+# a blank on each side and one between columns
+PADDING = 3
 
 
-def status_table(document):
-    """A rich Table of the `chassis status` document."""
+def status_table(document, width):
+    """A rich Table of the `chassis status` document, at most `width` columns wide."""
+    rows = [_cells(card) for card in document["cards"]]
+    shown = _that_fit(rows, width)
     table = Table(title="chassis {}   VIP {}".format(document["chassis"], document["vip"]),
                   box=box.SIMPLE_HEAD, title_justify="left")
-    for name in COLUMNS:
+    for name in shown:
         table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
-    for card in document["cards"]:
-        table.add_row(*_cells(card))
+    for cells in rows:
+        table.add_row(*(Text(cells[name], STATE_STYLES.get(cells[name], "")) for name in shown))
     return table
+
+
+def _that_fit(rows, width):
+    """Names of the columns to show, from left to right."""
+    left = width - PADDING
+    kept = []
+    for name in KEPT:
+        left -= PADDING + max([len(name)] + [len(cells[name]) for cells in rows])
+        if left < 0:
+            break
+        kept.append(name)
+    return [name for name in COLUMNS if name in kept]
 
 
 def _cells(card):
     database = card["database"] or {}
     health = card["health"] or {}
-    sip = card["sip"] or {}
-    swap = "{} ({})".format(card["hot_swap"]["state"], card["hot_swap"]["previous"])
-    loading = database.get("state")
-    if loading == "loading" and database.get("load_percent") is not None:
-        loading = "loading {} %".format(database["load_percent"])
-    return (_text(card["slot"]), card["role"], card["board"], card["interpreter"],
-            _styled(card["state"]), swap, _text(card["redundancy"]), _styled(loading),
-            _text(database.get("level")), _text(database.get("lag_levels")),
-            (database.get("digest") or "-")[:8], _text(card["connections"]),
-            _text(sip.get("answered")), _text(health.get("ping_ms")),
-            _text(card["uptime_s"]), _text(card["pid"]))
-
-
-def _styled(text):
-    if text is None:
-        return "-"
-    style = STATE_STYLES.get(text)
-    return "[{}]{}[/]".format(style, text) if style else text
-
-
-def _text(value):
-    return "-" if value is None else str(value)
+    swap = card["hot_swap"]
+    state = database.get("state")
+    if state == "loading" and database.get("load_percent") is not None:
+        state = "loading {} %".format(database["load_percent"])
+    cells = {
+        "slot": card["slot"], "role": card["role"], "board": card["board"],
+        "interpreter": card["interpreter"], "state": card["state"],
+        "hot swap": "{} ({})".format(swap["state"], swap["previous"]),
+        "redundancy": card["redundancy"], "database": state, "level": database.get("level"),
+        "lag": database.get("lag_levels"), "digest": (database.get("digest") or "-")[:8],
+        "connections": card["connections"], "answered": (card["sip"] or {}).get("answered"),
+        "ping ms": health.get("ping_ms"), "up s": card["uptime_s"], "pid": card["pid"]}
+    return {name: "-" if value is None else str(value) for name, value in cells.items()}

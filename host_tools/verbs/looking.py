@@ -24,7 +24,7 @@ def status(state, as_json):
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(status_table(document))
+    console.print(status_table(document, console.width))
 
 
 @click.command()

@@ -37,22 +37,22 @@ def monitor(interval, count, state, as_json):
             return
 
 
-def _looks(control, interval, count):
+def _looks(control, width, interval, count):
     done = 0
     while count is None or done < count:
         if done:
             time.sleep(interval)
         done += 1
-        yield status_table(control.ask("status"))
+        yield status_table(control.ask("status"), width)
 
 
 def _live(control, console, interval, count):
     with Live(console=console, auto_refresh=False) as live:
-        for table in _looks(control, interval, count):
+        for table in _looks(control, console.width, interval, count):
             live.update(table, refresh=True)
 
 
 def _plain(control, interval, count):
     console = Console(width=PLAIN_WIDTH)
-    for table in _looks(control, interval, count):
+    for table in _looks(control, PLAIN_WIDTH, interval, count):
         console.print(table)

@@ -1,11 +1,17 @@
 """The status document's form, merged health, readiness, and the hot-swap states of a slot."""
 
+import io
+
+import pytest
+from rich.console import Console
+
 from bus import states
 from host_tools.credentials import ha1_of
 from host_tools.description import Slot
 from host_tools.hot_swap import SlotState
 from host_tools.operations import has_drained
 from host_tools.status import card_document, merge_health, unready
+from host_tools.tables import status_table
 
 # INTERFACE: what each entry of `cards` has, and what we add
 KEYS = {"slot", "role", "board", "interpreter", "firmware", "state", "incarnation", "pid",
@@ -71,6 +77,18 @@ def test_unready_names_what_is_not():
     assert "no switch card owns the VIP yet" in unready(cards)
     cards[2] = document(Slot(4, "sip-cluster", "b"), None, pid=None)
     assert unready(cards)[0] == "slot 4 (sip-cluster) is absent (not installed)"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_table_leaves_out_what_does_not_fit(width):
+    coherent = {"database": {"state": "coherent", "level": 123456}}
+    cards = [document(Slot(3, "location-server", "linux_sbc"), coherent)]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(status_table({"chassis": "lab", "vip": "127.0.0.1:1", "cards": cards}, width))
+    text = console.export_text()
+    assert "…" not in text
+    assert "in-service" in text and "location-server" in text
+    assert ("linux_sbc" in text) == (width == 200)
 
 
 def steps(slot):

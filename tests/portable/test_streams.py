@@ -181,10 +181,11 @@ def test_late_frames_of_the_stream_before_touch_nothing():
     net.run(100)
     offer(one, 35, [b"new"])
     codec = wire.FrameCodec()
-    for frame_type, taker in ((wire.DATA, three), (wire.ACK, one)):
+    for frame_type, sender, taker in ((wire.DATA, one, three), (wire.ACK, three, one)):
         octets = bytearray(late[frame_type])
-        n = codec.seal(octets, octets[1], octets[2], octets[3], octets[4], 35, 1, 900,
-                       len(octets) - 20)
+        # a number not yet seen, whose window still takes the frames to come
+        n = codec.seal(octets, octets[1], octets[2], octets[3], octets[4], 35, 1,
+                       sender._frame_no + 60, len(octets) - 20)
         taker.receive_frame(0, octets, n, octets[wire.AT_SOURCE], net.now_ms)
         assert taker.counters["stream_stale"] == 1
     assert not one.stream_acked(35, 3)

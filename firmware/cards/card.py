@@ -4,16 +4,15 @@ Wiring only: the roles are in sip_cluster.py, location_server.py and switch.py. 
 state machine that the reactor steps; nothing here waits. Runs on both interpreters.
 """
 
-import sys
-
 from bus import messages, node, states
 from bus.compat import MICROPYTHON, earliest, ticks_add, ticks_diff
 from bus.wire import MAX_FRAME
 from firmware.runtime import clock
-from firmware.runtime.console import Console, ConsolePort
+from firmware.runtime.console import ConsolePort
 from firmware.runtime.links import open_link
 from firmware.runtime.log import Log
 from firmware.runtime.management import Commands, as_json, render
+from firmware.runtime.repl import Repl
 from firmware.version import VERSION
 
 BEAT_REFRESH_MS = 50
@@ -73,7 +72,11 @@ class Card:
             for stream in link.sockets():
                 reactor.register(stream, handler)
         prompt = "slot{}> ".format(config.slot)
-        self.console = ConsolePort(Console(prompt), self.commands, reactor)
+        repl = None
+        if MICROPYTHON:
+            self.commands.add("repl", "Python on the running card (serial console only)", _no_repl)
+            repl = Repl(self)
+        self.console = ConsolePort(prompt, self.commands, reactor, repl)
 
     def power_on(self):
         """The card is wired: tell the bus and the console."""
@@ -346,7 +349,5 @@ class Card:
         return "in service again"
 
 
-def interpreter_text():
-    """Name and version of the interpreter, for the power-on line."""
-    version = sys.implementation.version
-    return "{} {}.{}".format(sys.implementation.name, version[0], version[1])
+def _no_repl(words):
+    return 1, "repl is only on the serial console"

@@ -5,10 +5,10 @@ input and output of the process in the emulated chassis). Runs on both interpret
 """
 
 from bus.compat import MICROPYTHON, const
+from firmware.runtime.repl import LEAVE, PROMPT
 
 LINE_LIMIT = const(256)
 OUTPUT_LIMIT = const(65536)
-HISTORY_HINT = "type help for the commands"
 
 
 class Console:
@@ -58,6 +58,10 @@ class Console:
             self._write(text.replace("\n", "\r\n").encode() + b"\r\n")
         self._write(self._prompt)
 
+    def prompt(self, text):
+        """Use another prompt from now on."""
+        self._prompt = text.encode()
+
     def greet(self, text):
         """Queue a line that nobody asked for (power-on) and the first prompt."""
         self._write(b"\r\n" + text.encode() + b"\r\n" + self._prompt)
@@ -80,12 +84,16 @@ class Console:
 class ConsolePort:
     """The card's UART: standard input and output, never waited for.
 
-    `commands.execute(line)` gives (status, text).
+    `commands.execute(line)` gives (status, text); `repl`, where the card has one, takes the
+    lines between `repl` and `exit`.
     """
 
-    def __init__(self, console, commands, reactor):
-        self.console = console
+    def __init__(self, prompt, commands, reactor, repl=None):
+        self.console = Console(prompt)
+        self._prompt = prompt
         self._commands = commands
+        self._repl = repl
+        self._in_repl = False
         self._reactor = reactor
         self._in, self._read, self._write = _streams()
         self._open = True
@@ -105,9 +113,27 @@ class ConsolePort:
             line = self.console.next_line()
             if line is None:
                 break
-            line = line.strip()
-            self.console.answer(self._commands.execute(line)[1] if line else "")
+            self.console.answer(self._execute(line.strip()))
         self.flush()
+
+    def _execute(self, line):
+        if not line:
+            return ""
+        if self._repl is None:
+            return self._commands.execute(line)[1]
+        if not self._in_repl:
+            if line != "repl":
+                return self._commands.execute(line)[1]
+            self._switch(True, PROMPT)
+            return "Python on the running card; {} goes back".format(LEAVE)
+        if line != LEAVE:
+            return self._repl.execute(line)
+        self._switch(False, self._prompt)
+        return ""
+
+    def _switch(self, in_repl, prompt):
+        self._in_repl = in_repl
+        self.console.prompt(prompt)
 
     def flush(self):
         """Give the line what it takes now; the rest waits for the next step."""

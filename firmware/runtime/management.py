@@ -12,7 +12,8 @@ from firmware.runtime.log import clean
 class Commands:
     """The command table of one card: name -> help text and function(words).
 
-    A function gives its text, or (status, text), or raises ValueError with a sentence. Unknown commands and failures give status 1 and one sentence.
+    A function gives its text, or (status, text), or raises ValueError with a
+    sentence. Unknown commands and failures give status 1 and one sentence.
     """
 
     def __init__(self):

@@ -87,7 +87,7 @@ class MappedRegions:
         return found
 
     def keep(self, region):
-        """`region` is the one in use: the files of all others go, their mappings with the users."""
+        """`region` is the one in use: the files of all others go."""
         import os
 
         kept = self._paths.pop(id(region), None)

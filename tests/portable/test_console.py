@@ -3,6 +3,7 @@
 from firmware.runtime.console import OUTPUT_LIMIT, Console
 from firmware.runtime.log import Log, clean
 from firmware.runtime.management import Commands, render
+from firmware.runtime.repl import Repl
 
 
 def _typed(octets):
@@ -113,3 +114,13 @@ def test_log_survives_a_full_disk():
 def test_clean_escapes_what_could_forge_a_log_line():
     assert clean(b"a\nb\\c\xff") == "a\\x0ab\\x5cc\\xff"
     assert clean("x" * 200) == "x" * 120 + "..."
+
+
+def test_repl_shows_values_runs_statements_and_survives_mistakes():
+    repl = Repl("the card")
+    assert repl.execute("card") == "'the card'"
+    assert repl.execute("x = 6 * 7") == ""
+    assert repl.execute("x") == "42"
+    assert repl.execute("x / 0").startswith("ZeroDivisionError")
+    assert repl.execute("def").startswith("SyntaxError")
+    assert repl.execute("None") == ""

@@ -17,8 +17,6 @@ from host_tools.verbs.transfer import dump, export_database, import_file
 from host_tools.verbs.up import down, up
 
 
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="chassis")
 def cli():

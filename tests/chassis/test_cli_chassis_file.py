@@ -100,7 +100,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
 
 
 def test_keys_inside_a_long_string_are_no_keys(tmp_path):
-    text = RIGHT.replace('name = "lab"', 'name = """\nnumber = 1\n"""').replace(
+    text = RIGHT.replace('name = "lab"', 'name = """\n[[slot]]\n"""').replace(
         "number = 2", "number = 99")
     with pytest.raises(ChassisFileError) as refused:
         read(tmp_path, text)

@@ -32,7 +32,7 @@ def build():
 
 
 def corpus():
-    """The scanner's vectors as files of build/fuzz/corpus, each behind the octet that chooses it."""
+    """The scanner's vectors as files of build/fuzz/corpus/."""
     from scanner_vectors import vectors
 
     folder = BUILD / "corpus"
@@ -48,7 +48,8 @@ def fuzz_fastpath(seconds, seed):
     folder = corpus()
     print(f"fuzz_fastpath: {seconds} s, seed {seed}", flush=True)
     if is_libfuzzer:
-        words = [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={BUILD}/", folder]
+        words = [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={BUILD}/",
+                 folder]
     else:
         words = [str(seconds), str(seed), *sorted(folder.iterdir())]
     return subprocess.run([program, *words]).returncode

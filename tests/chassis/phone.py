@@ -13,6 +13,7 @@ import time
 T1_S = 0.5
 T2_S = 4.0
 TIMER_F_S = 32.0
+DOMAIN = "proxy.example"
 
 
 def headers(message):
@@ -33,9 +34,9 @@ def status(message):
 
 
 class Phone:
-    """One user agent on a socket of its own. user: text before the @ of sip:user@127.0.0.1."""
+    """One user agent on a socket of its own. user: text before the @ of sip:user@domain."""
 
-    def __init__(self, user, vip, password=None, domain="127.0.0.1"):
+    def __init__(self, user, vip, password=None, domain=DOMAIN):
         self.user = user
         self.domain = domain
         self.password = password

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "boards" / "chassis" / "demo.toml"
 COMMAND_TIMEOUT_S = 120
+END_TIMEOUT_S = 5
 ROLES = {1: "switch", 2: "switch", 3: "location-server", 4: "sip-cluster", 5: "sip-cluster",
          6: "sip-cluster"}
 CLUSTER = (4, 5, 6)
@@ -126,11 +127,11 @@ class Chassis:
         return {slot: self.run("dump", slot).stdout for slot in CLUSTER}
 
     def equal_dump(self):
-        """The one dump that all cluster cards give; the records as dicts by AOR or user."""
+        """The one dump that all cluster cards give: records by AOR, others by their own text."""
         dumps = self.dumps()
         assert len(set(dumps.values())) == 1, "dumps differ"
-        records = [json.loads(line) for line in dumps[CLUSTER[0]].splitlines()]
-        return {record.get("aor") or record.get("user"): record for record in records}
+        lines = dumps[CLUSTER[0]].splitlines()
+        return {json.loads(line).get("aor", line): json.loads(line) for line in lines}
 
     def end(self):
         """Take it down; whatever is left of what it published is killed and reported."""
@@ -139,10 +140,16 @@ class Chassis:
         except OSError:
             pass
         self.run("down", check=False)
-        left = [pid for pid in self._pids if alive(pid) and self._is_ours(pid)]
+        end = time.monotonic() + END_TIMEOUT_S
+        while self._left() and time.monotonic() < end:
+            time.sleep(0.02)
+        left = self._left()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left, "still running after `chassis down`: {}".format(left)
+
+    def _left(self):
+        return [pid for pid in self._pids if alive(pid) and self._is_ours(pid)]
 
     def _is_ours(self, pid):
         """Pids are reused: the command line must name this state folder."""

@@ -1,4 +1,4 @@
-"""Up, down, warm start and hot swap; what is refused is one sentence and leaves nothing running."""
+"""Up, down, warm start, hot swap; what is refused is one sentence and leaves nothing running."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ def test_extract_and_insert(chassis):
     pid = chassis.pid(5)
     chassis.run("extract", 5)
     assert chassis.cards()[5]["state"] == "absent" and not alive(pid)
-    level = chassis.ask("provision", "add", "swap@127.0.0.1", "sip:swap@127.0.0.1:9")["level"]
+    level = chassis.ask("provision", "add", "swap@proxy.example", "sip:swap@127.0.0.1:9")["level"]
     chassis.run("insert", 5)
     chassis.whole()
     assert chassis.cards()[5]["database"]["level"] == level
@@ -65,7 +65,7 @@ def test_console_commands(chassis):
 
 def test_down_leaves_nothing_and_up_is_a_warm_start(fresh):
     fresh.up()
-    level = fresh.ask("provision", "add", "warm@127.0.0.1", "sip:warm@127.0.0.1:9",
+    level = fresh.ask("provision", "add", "warm@proxy.example", "sip:warm@127.0.0.1:9",
                       "--wait", "coherent")["level"]
     before = fresh.cards()
     fresh.run("down")
@@ -78,7 +78,7 @@ def test_down_leaves_nothing_and_up_is_a_warm_start(fresh):
         assert cards[slot]["database"]["level"] == level
         assert cards[slot]["database"]["birthday"] == before[slot]["database"]["birthday"]
         assert cards[slot]["incarnation"] > before[slot]["incarnation"]
-    assert list(fresh.equal_dump()) == ["warm@127.0.0.1"]
+    assert list(fresh.equal_dump()) == ["warm@proxy.example"]
 
 
 def test_killed_supervisor_takes_no_hostage(fresh):

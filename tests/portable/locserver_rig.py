@@ -243,8 +243,6 @@ def content(store):
     cursor = 0
     while True:
         cursor, rows, count = store.rows(cursor, 4000)
-        if not count:
-            return found
         at = 0
         for _ in range(count):
             key_length = rows[at] << 8 | rows[at + 1]
@@ -254,3 +252,5 @@ def content(store):
             at += key_length
             found[key] = bytes(rows[at:at + value_length])
             at += value_length
+        if cursor == 0:
+            return found

@@ -21,13 +21,15 @@ class Authenticator:
 
     store: LocationStore.  nonces: digest.Nonces.  hashes: list of (algorithm number, hash
     function as in hashlib), the preferred first (RFC 8760 2.4); what a board lacks is left out.
+    md5_only_agents: prefixes of User-Agent values that are challenged with MD5 alone.
     """
 
-    def __init__(self, store, nonces, counts, hashes):
+    def __init__(self, store, nonces, counts, hashes, md5_only_agents=()):
         self._store = store
         self._nonces = nonces
         self._counts = counts
         self._hashes = hashes
+        self._md5_only_agents = md5_only_agents
         self.failures = 0
 
     def check(self, request, domain, aor):
@@ -87,10 +89,22 @@ class Authenticator:
         right = digest.same(expected, credentials.response.lower())
         return right and supported and ha1 is not _NOBODY
 
+    def _offered(self, message):
+        """Algorithms to challenge with. Some clients refuse a 401 that has a challenge they do not
+        know beside one they do, against RFC 8760 2.4; those named by the operator see MD5 alone.
+        """
+        algorithms = [item[0] for item in self._hashes]
+        agent = message.header(layout.H_USER_AGENT) or b""
+        if digest.MD5 in algorithms:
+            for prefix in self._md5_only_agents:
+                if agent.startswith(prefix):
+                    return [digest.MD5]
+        return algorithms
+
     def _challenge(self, request, domain, stale):
         nonce = self._nonces.mint(request.now_s, request.host)
         lines = []
-        for algorithm, _ in self._hashes:
+        for algorithm in self._offered(request.message):
             lines.append(b"WWW-Authenticate: "
                          + digest.challenge(domain.realm, nonce, algorithm, stale) + b"\r\n")
         return SipError(401, headers=b"".join(lines))

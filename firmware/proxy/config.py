@@ -19,6 +19,10 @@ def octets(text):
     return text if isinstance(text, bytes) else bytes(text, "utf-8")
 
 
+# baresip with libre before 3.0 gives up on a 401 that offers SHA-256 beside MD5 (seen with 1.0.0)
+MD5_ONLY_AGENTS = ("baresip v0.", "baresip v1.", "baresip v2.")
+
+
 class Domain:
     """One domain the chassis is responsible for.
 
@@ -43,7 +47,8 @@ class SipConfig:
     dict name -> mode or such a dict; the first of a list is the default domain, whose users
     are also found by the VIP's address.  mode: default of domains (proxy).  relay_allowed:
     forward for domains that are not ours (default False).  realm: default of domains (their
-    name).  And the numbers above.  Raises ValueError naming what is wrong.
+    name).  md5_only_agents: User-Agent prefixes that are challenged with MD5 alone.  And the
+    numbers above.  Raises ValueError naming what is wrong.
     """
 
     def __init__(self, settings):
@@ -54,6 +59,8 @@ class SipConfig:
         self.own = {(self.vip_host, port): True}
         for host, port in settings.get("addresses", ()):
             self.own[(octets(host), port)] = True
+        self.md5_only_agents = [
+            octets(prefix) for prefix in settings.get("md5_only_agents", MD5_ONLY_AGENTS)]
         self.relay_allowed = bool(settings.get("relay_allowed", False))
         self.domains = {}
         self.default_domain = None

@@ -57,7 +57,8 @@ class SipServer:
         self.stateless = Stateless(config, self.locator, self._secrets)
         nonces = Nonces(self._secrets.nonce, fastpath.siphash, config.nonce_lifetime_s)
         self.authenticator = Authenticator(
-            store, nonces, NonceCounts(config.nonce_limit), hashes or platform_hashes())
+            store, nonces, NonceCounts(config.nonce_limit), hashes or platform_hashes(),
+            config.md5_only_agents)
         self.registrar = Registrar(config, self.locator, self._secrets, self.authenticator)
         self._queue = RingQueue(config.queue_limit)
         self._hosts = {}

@@ -85,6 +85,17 @@ def test_8760_one_challenge_each_strongest_first():
     assert status(datagram) == 401
 
 
+def test_clients_that_refuse_two_challenges_see_md5_alone():
+    card = server(store(), md5_only_agents=["oldphone/1."])
+    for agent, count in (("oldphone/1.2", 1), ("oldphone/2.0", 2), ("x", 2)):
+        datagram, _ = only(exchange(card, register("User-Agent: " + agent)))
+        challenges = values(datagram, b"WWW-Authenticate")
+        assert len(challenges) == min(count, len(hashes()))
+    if len(hashes()) == 2:
+        datagram, _ = only(exchange(card, register("User-Agent: oldphone/1.2")))
+        assert b"algorithm=MD5" in values(datagram, b"WWW-Authenticate")[0]
+
+
 def test_22_4_right_password_registers_with_each_algorithm():
     for index in range(len(hashes())):
         card = server(store())

@@ -40,7 +40,8 @@ SEEDS = (
 )
 PIECES = (b"", b"\r\n", b"\r\n ", b"\n", b"\0", b'"', b"<", b">", b",", b";", b"=", b"@", b":",
           b"%", b"%zz", b"\\", b"\xff", b"SIP/2.0", b"branch=", b";tag=", b"Via: ", b"*",
-          b"Contact: *", b"99999999999999999999", b"-1", b"sips:", b"tel:", b"[::1]", b"z9hG4bK", b"\t", b" ")
+          b"Contact: *", b"99999999999999999999", b"-1", b"sips:", b"tel:", b"[::1]",
+          b"z9hG4bK", b"\t", b" ")
 
 
 def make_card(**options):

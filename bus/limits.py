@@ -29,6 +29,7 @@ class BusLimits:
     # membership: dead after three missed heartbeats and some jitter
     heartbeat_ms = 200
     dead_after_ms = 700
+    forget_ms = 10000  # after this silence a slot's next life may have any incarnation
     # reliable multicast streams
     streams_out = 16
     streams_in = 32

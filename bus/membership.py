@@ -1,6 +1,8 @@
 """Who is on the bus: slots, lives (incarnations), heartbeats, up and down.
 
 A slot's incarnation only rises: frames of a lower one come from a life that is over: fenced.
+A card silent for `forget_ms` is forgotten, so that another board in its slot, which counts its
+own lives, may begin with a lower number.
 A card is up from the first heartbeat of a life; it is down when nothing was heard of it for
 `dead_after_ms` or when a higher incarnation shows that it restarted.
 Imports no I/O. Runs on both interpreters.
@@ -26,6 +28,7 @@ class Member:
         self.incarnation = incarnation
         self.last_heard_ms = now_ms
         self.up = False
+        self.forgotten = False  # silent for so long that any life may follow
         self.beat = None  # the decoded HEARTBEAT: [number, role, hot_swap, ...] (messages.py)
         self.addresses = [None] * link_count
         # Frames for all and frames for us may come through two sockets, of which one can be
@@ -50,6 +53,7 @@ class Membership:
         self.lives = {}  # every slot that was ever heard, by any frame
         self.members = {}  # those of which there is a heartbeat of the present life
         self._dead_after_ms = limits.dead_after_ms
+        self._forget_ms = limits.forget_ms
         self._check_ms = None
         self._link_count = 1
 
@@ -66,7 +70,7 @@ class Membership:
             return NEW
         if incarnation == member.incarnation:
             return CURRENT
-        return RESTARTED if incarnation > member.incarnation else FENCED
+        return RESTARTED if incarnation > member.incarnation or member.forgotten else FENCED
 
     def begin(self, slot, incarnation, now_ms):
         """Start a life of `slot`; everything known of an earlier one is forgotten."""
@@ -82,6 +86,7 @@ class Membership:
         if member.up:
             return False
         member.up = True
+        member.forgotten = False
         self._check_ms = earliest(self._check_ms, ticks_add(now_ms, self._dead_after_ms))
         return True
 
@@ -92,7 +97,7 @@ class Membership:
             member.last_heard_ms = ticks_add(member.last_heard_ms, span_ms)
 
     def next_deadline_ms(self):
-        """When to call handle_timer, never later than the first death; None when nobody is up."""
+        """When to call handle_timer, never later than the first death; None when nobody is due."""
         return self._check_ms
 
     def handle_timer(self, now_ms):
@@ -101,14 +106,19 @@ class Membership:
         if self._check_ms is None or ticks_diff(now_ms, self._check_ms) < 0:
             return dead
         self._check_ms = None
-        for slot in sorted(self.members):
-            member = self.members[slot]
-            if not member.up:
+        for slot in sorted(self.lives):
+            member = self.lives[slot]
+            if member.forgotten:
                 continue
-            expiry = ticks_add(member.last_heard_ms, self._dead_after_ms)
-            if ticks_diff(now_ms, expiry) >= 0:
+            span_ms = self._dead_after_ms if member.up else self._forget_ms
+            expiry = ticks_add(member.last_heard_ms, span_ms)
+            if ticks_diff(now_ms, expiry) < 0:
+                self._check_ms = earliest(self._check_ms, expiry)
+            elif member.up:
                 member.up = False
                 dead.append(slot)
+                self._check_ms = earliest(
+                    self._check_ms, ticks_add(member.last_heard_ms, self._forget_ms))
             else:
-                self._check_ms = earliest(self._check_ms, expiry)
+                member.forgotten = True
         return dead

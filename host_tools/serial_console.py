@@ -17,6 +17,8 @@ ESCAPE = 0x1D
 KILL_LINE = b"\x15"
 SYNC_TIMEOUT_S = 5.0
 DRAIN_S = 0.5
+# firmware/runtime/console.py: `slot4> `, after a command that failed `slot4 [1]> `, `>>> ` in repl
+PROMPT = re.compile(rb"\n(slot\d+(?: \[(\d+)\])?> |>>> )$")
 
 
 class SerialConsole:
@@ -37,27 +39,26 @@ class SerialConsole:
 
     def run(self, command, timeout_s):
         """(exit code, text) of one command; ToolError (3) when no prompt comes."""
-        prompt = self._synchronise()
+        self._synchronise()
         self._line.write(command.encode("ascii", "replace") + b"\r")
-        octets = self._until(lambda data: data.endswith(b"\n" + prompt), timeout_s)
-        text = octets[:-len(prompt)].decode("utf-8", "replace").replace("\r\n", "\n")
+        octets = self._until(PROMPT.search, timeout_s)
+        found = PROMPT.search(octets)
+        text = octets[:found.start(1)].decode("utf-8", "replace").replace("\r\n", "\n")
         # the card echoes what was typed
         echo, _, answer = text.partition("\n")
         if echo.strip() != command.strip():
             answer = text
-        answer = answer.rstrip("\n")
-        return (1 if is_refusal(command, answer) else 0), answer
+        return int(found.group(2) or 0), answer.rstrip("\n")
 
     def _synchronise(self):
-        """Pass over whatever the line still holds; the card's prompt as bytes.
+        """Pass over whatever the line still holds.
 
         A word nobody typed before is echoed, then taken back: what follows is a fresh prompt.
         """
         marker = ("sync-" + secrets.token_hex(4)).encode()
         self._line.write(KILL_LINE + marker + KILL_LINE)
-        pattern = re.compile(re.escape(marker) + rb"\r\n([^\r\n]*> )$")
-        octets = self._until(pattern.search, SYNC_TIMEOUT_S)
-        return pattern.search(octets).group(1)
+        pattern = re.compile(re.escape(marker) + rb"\r\n[^\r\n]*> $")
+        self._until(pattern.search, SYNC_TIMEOUT_S)
 
     def _until(self, complete, timeout_s):
         octets = b""
@@ -105,13 +106,6 @@ class SerialConsole:
                 if not typed:
                     waiting.remove(source)
                 self._line.write(typed.replace(b"\n", b"\r"))
-
-
-def is_refusal(command, answer):
-    """Whether a card's answer says that it did not do as told: the line carries no status."""
-    word = command.split()[0] if command.split() else ""
-    return (answer.startswith(("unknown command ", "usage: ", "no record", word + ": "))
-            or any(line.startswith("FAIL ") for line in answer.splitlines()))
 
 
 def _cannot_open(port, error):

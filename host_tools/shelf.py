@@ -99,7 +99,10 @@ class Shelf:
 
     async def request(self, slot, message, timeout_ms=REQUEST_TIMEOUT_MS):
         """Send `message` to `slot` and give its decoded answer; ToolError (3) without one."""
-        request_id = bytes(self._node.request(slot, message, ticks_ms(), timeout_ms))
+        request_id = self._node.request(slot, message, ticks_ms(), timeout_ms)
+        if request_id is None:
+            raise ToolError("too many requests wait for answers of the cards; try again later")
+        request_id = bytes(request_id)
         future = self._loop.create_future()
         self._pending[request_id] = future
         self._turn()
@@ -145,12 +148,10 @@ class Shelf:
     def _turn(self):
         """Everything that is due: timers, events, frames to send, the next wake-up."""
         now_ms = ticks_ms()
-        deadline = self._node.next_deadline_ms()
-        if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
-            self._node.handle_timer(now_ms)
+        self._node.handle_timer(now_ms)
         while (event := self._node.next_event()) is not None:
             self._handle(event)
-        while (found := self._node.to_send(self._out)) is not None:
+        while (found := self._node.to_send(self._out, now_ms)) is not None:
             count, index, address = found
             for link in self._links if index < 0 else (self._links[index],):
                 link.send(self._out, count, address)

@@ -71,12 +71,12 @@ class Card:
             handler = LinkHandler(self, index, link)
             for stream in link.sockets():
                 reactor.register(stream, handler)
-        prompt = "slot{}> ".format(config.slot)
         repl = None
         if MICROPYTHON:
             self.commands.add("repl", "Python on the running card (serial console only)", _no_repl)
             repl = Repl(self)
-        self.console = ConsolePort(prompt, self.commands, reactor, repl)
+        self.console = ConsolePort(
+            "slot{}".format(config.slot), self.commands, reactor, repl)
 
     def power_on(self):
         """The card is wired: tell the bus and the console."""
@@ -136,9 +136,7 @@ class Card:
         """All work that is due: events, timers, role, output."""
         self._count_uptime(now_ms)
         bus = self.node
-        deadline = bus.next_deadline_ms()
-        if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
-            bus.handle_timer(now_ms)
+        bus.handle_timer(now_ms)
         while True:
             event = bus.next_event()
             if event is None:
@@ -146,16 +144,16 @@ class Card:
             self._handle(event, now_ms)
         self.role_step(now_ms)
         self._refresh_beat(now_ms, False)
-        self.flush_bus()
+        self.flush_bus(now_ms)
         self.console.flush()
 
-    def flush_bus(self):
+    def flush_bus(self, now_ms):
         """Hand the node's frames to the links."""
         out = self._out
         to_send = self.node.to_send
         links = self.links
         while True:
-            found = to_send(out)
+            found = to_send(out, now_ms)
             if found is None:
                 return
             count, link, address = found

@@ -16,6 +16,7 @@ from firmware.runtime import clock
 from firmware.runtime.datagrams import PlainPort, PlanePort, PortHandler
 from firmware.runtime.management import as_json
 from firmware.runtime.region import open_regions
+from firmware.switching import encapsulation
 
 LIVE_CHANNEL = 1
 CATCH_UP_CHANNEL = 32
@@ -42,7 +43,8 @@ class SipClusterCard(Card):
         self.store = self._open_store(limits)
         self.replica = Replica(self.store, config.slot, now_ms=now_ms)
         self.sip = SipServer(SipConfig(sip_settings(config)), self.store, config.secret)
-        self.plane = PlanePort(config.plane[0], config.plane[1], config.vip[1])
+        self.plane = PlanePort(
+            config.plane[0], config.plane[1], config.vip[1], encapsulation)
         reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
         self.direct = None
         self._direct_peers = {}
@@ -205,10 +207,10 @@ class SipClusterCard(Card):
             if event is None:
                 return
             server = self._server_slot()
-            if server is None:
+            # no server, or the table of pending requests is full: the phone tries again later
+            if server is None or self.node.request(
+                    server, event[2], now_ms, request_id=event[1]) is None:
                 self.sip.register_timeout(event[1], now_ms)
-            else:
-                self.node.request(server, event[2], now_ms, request_id=event[1])
 
     def _follow_state(self):
         serves = self.replica.serves()

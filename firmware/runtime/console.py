@@ -14,12 +14,15 @@ OUTPUT_LIMIT = const(65536)
 class Console:
     """Line editing (echo, backspace, Ctrl-C, Ctrl-U) and the answer queue of one serial line.
 
+    The prompt is `NAME> `, and `NAME [STATUS]> ` behind a command that failed, so that a script
+    on the line sees it as a person does.
+
     Output beyond OUTPUT_LIMIT octets is dropped and counted: nobody may be listening, and a
     card never waits for a terminal.
     """
 
-    def __init__(self, prompt):
-        self._prompt = prompt.encode()
+    def __init__(self, name):
+        self._prompt = name.encode() + b"> "
         self._line = bytearray()
         self._lines = []
         self._out = bytearray()
@@ -58,9 +61,10 @@ class Console:
             self._write(text.replace("\n", "\r\n").encode() + b"\r\n")
         self._write(self._prompt)
 
-    def prompt(self, text):
-        """Use another prompt from now on."""
-        self._prompt = text.encode()
+    def prompt(self, name, status=0):
+        """Prompt with `name`, and with `status` when it is not 0."""
+        text = name if not status else "{} [{}]".format(name, status)
+        self._prompt = text.encode() + b"> "
 
     def greet(self, text):
         """Queue a line that nobody asked for (power-on) and the first prompt."""
@@ -88,9 +92,9 @@ class ConsolePort:
     lines between `repl` and `exit`.
     """
 
-    def __init__(self, prompt, commands, reactor, repl=None):
-        self.console = Console(prompt)
-        self._prompt = prompt
+    def __init__(self, name, commands, reactor, repl=None):
+        self.console = Console(name)
+        self._name = name
         self._commands = commands
         self._repl = repl
         self._in_repl = False
@@ -119,21 +123,19 @@ class ConsolePort:
     def _execute(self, line):
         if not line:
             return ""
-        if self._repl is None:
-            return self._commands.execute(line)[1]
-        if not self._in_repl:
-            if line != "repl":
-                return self._commands.execute(line)[1]
-            self._switch(True, PROMPT)
+        if self._in_repl:
+            if line != LEAVE:
+                return self._repl.execute(line)
+            self._in_repl = False
+            self.console.prompt(self._name)
+            return ""
+        if line == "repl" and self._repl is not None:
+            self._in_repl = True
+            self.console.prompt(PROMPT)
             return "Python on the running card; {} goes back".format(LEAVE)
-        if line != LEAVE:
-            return self._repl.execute(line)
-        self._switch(False, self._prompt)
-        return ""
-
-    def _switch(self, in_repl, prompt):
-        self._in_repl = in_repl
-        self.console.prompt(prompt)
+        status, text = self._commands.execute(line)
+        self.console.prompt(self._name, status)
+        return text
 
     def flush(self):
         """Give the line what it takes now; the rest waits for the next step."""

@@ -8,7 +8,6 @@ address) or None. Never waits. Runs on both interpreters.
 
 from bus import interfaces
 from bus.compat import MICROPYTHON, const
-from firmware.switching import encapsulation
 
 DATAGRAM_BYTES = const(65535)
 HEAD_BYTES = const(12)
@@ -70,9 +69,12 @@ class PlainPort:
 
 
 class PlanePort:
-    """A UDP socket that carries SIP behind the relay header (firmware/switching/encapsulation)."""
+    """A UDP socket that carries SIP behind the relay header.
 
-    def __init__(self, host, port, vip_port):
+    codec: the header's encode_into and decode (firmware/switching/encapsulation.py).
+    """
+
+    def __init__(self, host, port, vip_port, codec):
         self.socket = interfaces.open_udp(host, port)
         self.body = bytearray(DATAGRAM_BYTES)
         self.address = interfaces.local_pair(self.socket)
@@ -80,6 +82,7 @@ class PlanePort:
         self.malformed = 0
         self._head = bytearray(HEAD_BYTES)
         self._vip_port = vip_port
+        self._codec = codec
 
     def receive(self):
         """(octets in `body`, outside peer, switch card's address), or None when nothing waits."""
@@ -88,7 +91,7 @@ class PlanePort:
                 count, name = self._receive_split()
             except OSError:
                 return None
-            outside = encapsulation.decode(self._head, HEAD_BYTES) if count >= 0 else None
+            outside = self._codec.decode(self._head, HEAD_BYTES) if count >= 0 else None
             if outside is not None:
                 return count, (outside[0], outside[1]), name
             self.malformed += 1
@@ -96,7 +99,7 @@ class PlanePort:
     def send(self, octets, peer, via):
         """Send to `peer` by way of the switch card at `via`; False when it was refused."""
         try:
-            encapsulation.encode_into(self._head, peer[0], peer[1], self._vip_port)
+            self._codec.encode_into(self._head, peer[0], peer[1], self._vip_port)
             name = interfaces.address(via[0], via[1])
             if MICROPYTHON:
                 self.socket.sendto(self._head + octets, name)

@@ -5,7 +5,7 @@ Only the serial console has it; the bus never does.
 """
 
 LEAVE = "exit"
-PROMPT = ">>> "
+PROMPT = ">>"
 
 
 class Repl:

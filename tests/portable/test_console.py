@@ -7,7 +7,7 @@ from firmware.runtime.repl import Repl
 
 
 def _typed(octets):
-    console = Console("slot3> ")
+    console = Console("slot3")
     console.receive(octets)
     return console
 
@@ -48,6 +48,15 @@ def test_answer_ends_with_the_prompt():
     assert bytes(console.to_send()) == b"one\r\ntwo\r\nslot3> "
     console.sent(5)
     assert bytes(console.to_send()) == b"two\r\nslot3> "
+
+
+def test_prompt_shows_the_status_of_a_failure():
+    console = _typed(b"")
+    console.prompt("slot3", 1)
+    console.answer("no")
+    console.prompt("slot3")
+    console.answer("")
+    assert bytes(console.to_send()) == b"no\r\nslot3 [1]> slot3> "
 
 
 def test_output_nobody_reads_is_bounded_and_counted():

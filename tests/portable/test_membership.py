@@ -21,6 +21,18 @@ def test_lives_only_rise():
     assert members.judge(4, 10) == membership.FENCED
 
 
+def test_after_long_silence_another_board_may_count_from_one():
+    members = membership.Membership(BusLimits())
+    members.beat(members.begin(4, 10, T), [1], T)
+    assert members.handle_timer(after(700)) == [4]
+    assert members.next_deadline_ms() == after(10000)
+    assert members.handle_timer(after(9999)) == []
+    assert members.judge(4, 1) == membership.FENCED
+    assert members.handle_timer(after(10000)) == []
+    assert members.judge(4, 1) == membership.RESTARTED
+    assert members.next_deadline_ms() is None
+
+
 def test_up_by_heartbeat_and_known_only_then():
     members = membership.Membership(BusLimits())
     member = members.begin(4, 10, T)
@@ -43,7 +55,7 @@ def test_dead_after_silence():
     assert not members.members[4].up and members.members[5].up
     assert members.next_deadline_ms() == after(1300)
     assert members.handle_timer(after(1300)) == [5]
-    assert members.next_deadline_ms() is None
+    assert members.next_deadline_ms() == after(10000)  # slot 4 is forgotten then
     assert members.beat(members.members[4], [1], after(1400))  # the same life may come back
 
 

@@ -123,7 +123,7 @@ def card_on_a_line(commands):
     """A card's own console at the far end of a pseudo-terminal; gives the port's name."""
     master, slave = pty.openpty()
     tty.setraw(slave)
-    console = Console("slot4> ")
+    console = Console("slot4")
     console.greet("x" * 300)
 
     def serve():
@@ -137,7 +137,9 @@ def card_on_a_line(commands):
                 return
             console.receive(octets)
             while (line := console.next_line()) is not None:
-                console.answer(commands.execute(line)[1])
+                status, text = commands.execute(line)
+                console.prompt("slot4", status)
+                console.answer(text)
 
     thread = threading.Thread(target=serve)
     thread.start()

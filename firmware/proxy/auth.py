@@ -102,7 +102,8 @@ class Authenticator:
         return algorithms
 
     def _challenge(self, request, domain, stale):
-        nonce = self._nonces.mint(request.now_s, request.host)
+        salt = request.call_id + b" %d" % request.cseq
+        nonce = self._nonces.mint(request.now_s, request.host, salt)
         lines = []
         for algorithm in self._offered(request.message):
             lines.append(b"WWW-Authenticate: "

@@ -4,7 +4,10 @@ Hash functions are parameters (hashlib.md5 is absent on some boards), SipHash li
 carries its time and a MAC by the chassis secret, so that every card accepts what another minted.
 Both interpreters; imports no I/O, reads no clock.
 
-    nonce = Unix seconds (8 hex digits) | SipHash(key, seconds | client host) (16 hex digits)
+    nonce = Unix seconds (8 hex digits) | salt (8) | SipHash(key, seconds | salt | host) (16)
+
+The salt is of the request that is challenged: two phones behind one address get two nonces, since
+each counts its own uses, and a retransmission gets the nonce it got.
 """
 
 from binascii import hexlify
@@ -18,7 +21,9 @@ NAMES = {MD5: b"MD5", SHA256: b"SHA-256"}
 FRESH = 0
 STALE = 1
 FORGED = 2
-NONCE_CHARS = 24
+SALT_CHARS = 8
+NONCE_CHARS = 32
+_MAC_AT = 16
 
 
 def hash_hex(hash_function, data):
@@ -91,18 +96,23 @@ class Nonces:
         self._siphash = siphash
         self.lifetime_s = lifetime_s
 
-    def mint(self, now_s, host):
-        """A nonce (24 hex octets) for the client at `host` (bytes), made at now_s (Unix s)."""
-        stamp = b"%08x" % (now_s & 0xFFFFFFFF)
-        data = stamp + host
-        return stamp + hexlify(self._siphash(self._key, data, 0, len(data)))
+    def mint(self, now_s, host, salt):
+        """A nonce (32 hex octets) for the client at `host` (bytes), made at now_s (Unix s).
+
+        salt: bytes, what tells this request from others of the host in the same second.
+        """
+        short = hexlify(self._siphash(self._key, salt, 0, len(salt)))[:SALT_CHARS]
+        head = b"%08x" % (now_s & 0xFFFFFFFF) + short
+        return head + self._mac(head + host)
+
+    def _mac(self, data):
+        return hexlify(self._siphash(self._key, data, 0, len(data)))
 
     def check(self, nonce, now_s, host):
         """FRESH, STALE (ours, too old or from the future) or FORGED."""
         if len(nonce) != NONCE_CHARS or not is_all(nonce, HEX):
             return FORGED
-        data = nonce[:8] + host
-        if not same(nonce[8:], hexlify(self._siphash(self._key, data, 0, len(data)))):
+        if not same(nonce[_MAC_AT:], self._mac(nonce[:_MAC_AT] + host)):
             return FORGED
         age_s = now_s - int(nonce[:8], 16)
         # clocks of two cards may differ by a few seconds

@@ -166,6 +166,19 @@ def test_7616_3_4_5_nonce_count_replay_is_refused():
     assert code(card, register(authorization(challenge, nc=b"00000002"), cseq=4)) == 200
 
 
+def test_two_phones_at_one_address_register_in_the_same_second():
+    card = server(store())
+    phones = []
+    for user, password in ((b"alice", b"wonderland"), (b"bob", b"builder")):
+        to = "<sip:{}@example.com>".format(user.decode())
+        call_id = user.decode()
+        datagram, _ = only(exchange(card, register(to=to, call_id=call_id)))
+        line = authorization(values(datagram, b"WWW-Authenticate")[0], user, password)
+        phones.append(register(line, to=to, call_id=call_id, cseq=2))
+    for text in phones:
+        assert code(card, text) == 200
+
+
 def test_nonce_for_another_client_is_refused():
     card = server(store())
     text = register(authorization(challenge_of(card)), cseq=2)

@@ -75,14 +75,18 @@ def test_7616_3_3_challenge():
 
 def test_nonce_is_bound_to_time_client_and_key():
     nonces = Nonces(bytes(16), toy_siphash, 300)
-    nonce = nonces.mint(1700000000, b"192.0.2.1")
-    assert nonce[:8] == b"6553f100" and len(nonce) == 24
+    nonce = nonces.mint(1700000000, b"192.0.2.1", b"one")
+    assert nonce[:8] == b"6553f100" and len(nonce) == 32
+    assert nonce == nonces.mint(1700000000, b"192.0.2.1", b"one")
+    assert nonce != nonces.mint(1700000000, b"192.0.2.1", b"two")
     assert Nonces(bytes(16), toy_siphash).check(nonce, 1700000300, b"192.0.2.1") == FRESH
     assert nonces.check(nonce, 1700000301, b"192.0.2.1") == STALE
     assert nonces.check(nonce, 1700000000, b"192.0.2.2") == FORGED
     assert Nonces(b"k" * 16, toy_siphash).check(nonce, 1700000000, b"192.0.2.1") == FORGED
+    other_salt = nonce[:8] + b"00000000" + nonce[16:]
+    assert nonces.check(other_salt, 1700000000, b"192.0.2.1") == FORGED
     assert nonces.check(b"6553f101" + nonce[8:], 1700000000, b"192.0.2.1") == FORGED
-    assert nonces.check(b"x" * 24, 1700000000, b"192.0.2.1") == FORGED
+    assert nonces.check(b"x" * 32, 1700000000, b"192.0.2.1") == FORGED
     assert nonces.check(b"", 1700000000, b"192.0.2.1") == FORGED
 
 

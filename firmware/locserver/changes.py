@@ -120,6 +120,8 @@ class Batch:
             except ChangeRefused as refusal:
                 raise ChangeRefused("line {}: {}".format(line, refusal.reason), refusal.status,
                                     refusal.code, line)
+            except ValueError as error:
+                raise ChangeRefused("line {}: {}".format(line, error), line=line)
             line += 1
 
 

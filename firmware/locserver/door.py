@@ -18,16 +18,18 @@ class ProvisioningDoor:
     """One connection.
 
     provisioning: the ProvisioningTask.  token: text a client must show (`{"op": "auth", "token":
-    ...}` first, or "token" in any request), or None when the door is open.
+    ...}` first, or "token" in any request), or None when the door is open.  max_line: octets of
+    a request.  page: records in one answer of an export.
     The card offers each result of a commit to `resolve`; requests that come meanwhile wait, a
     bounded number of octets.  `closed`: true when the connection should end after its answers.
     """
 
-    def __init__(self, provisioning, token=None, max_line=MAX_LINE):
+    def __init__(self, provisioning, token=None, max_line=MAX_LINE, page=EXPORT_RECORDS):
         self._task = provisioning
         self._storage = provisioning.storage
         self._token = token
         self._max_line = max_line
+        self._page = page
         self._permitted = token is None
         self._pieces = []
         self._octets = 0  # of the line that is not whole yet
@@ -158,12 +160,12 @@ class ProvisioningDoor:
         elif self._snapshot is None or cursor != as_hex(self._cursor):
             raise ChangeRefused("the export's cursor is not known: begin again")
         snapshot = self._snapshot
-        rows = snapshot.rows(self._cursor, EXPORT_RECORDS)
+        rows = snapshot.rows(self._cursor, self._page)
         answer = {"level": snapshot.level, "birthday": as_hex(snapshot.birthday),
                   "digest": as_hex(snapshot.digest), "count": snapshot.records,
                   "records": [requests.shown(key, value) for key, value in rows],
                   "cursor": None}
-        if len(rows) == EXPORT_RECORDS:
+        if len(rows) == self._page:
             self._cursor = rows[-1][0]
             answer["cursor"] = as_hex(self._cursor)
         else:

@@ -52,7 +52,8 @@ class MemoryStorage:
             self.digest = digest
         self.records = records
         self.commits.append(len(rows))
-        self.log = [row for row in self.log if row[0] > trim_to]
+        if self.log[0][0] <= trim_to:
+            self.log = [row for row in self.log if row[0] > trim_to]
 
     def logged_request(self, request_id):
         for level, key, value, _, known in self.log:

@@ -56,7 +56,7 @@ def assert_equal(server, replica):
 
 def test_loading_to_coherent_from_nothing():
     server = Server()
-    for n in range(300):
+    for n in range(150):
         server.add(b"user%d" % n, b"sip:%d@192.0.2.1" % n)
     clock = Clock()
     replica = Replica(StubbornStore(), SLOT, ReplicaLimits, clock.now_ms)

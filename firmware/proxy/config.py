@@ -89,7 +89,7 @@ def _entries(domains):
     if not isinstance(domains, dict):
         return domains
     entries = []
-    for name in sorted(domains):
+    for name in sorted(domains, key=octets):
         value = domains[name]
         entry = dict(value) if isinstance(value, dict) else {"mode": value}
         entry["name"] = name

@@ -80,6 +80,7 @@ def test_a_failure_fails(suites, monkeypatch):
 def test_a_report_of_pytest_is_read(suites, tmp_path, body, passed, failed, skips):
     source, report = tmp_path / "test_it.py", tmp_path / "report.xml"
     source.write_text(body)
-    code = pytest.main(["-q", "-p", "no:cacheprovider", fX)
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", str(source)]
+    code = subprocess.run(command, capture_output=True).returncode
     outcome = suites["read_report"](report, code)
     assert (outcome.passed, outcome.failed, len(outcome.skips)) == (passed, failed, skips)

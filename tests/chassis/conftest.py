@@ -1,7 +1,7 @@
 """Fixtures: a chassis that is up, one for each test file; a folder for one that is not yet."""
 
 import pytest
-from phone import Answerer
+from phone import DOMAIN, Answerer
 from rig import Chassis
 
 
@@ -27,11 +27,14 @@ def fresh(tmp_path):
 
 
 @pytest.fixture
-def callee():
-    """A thread that answers calls."""
+def callee(chassis):
+    """A thread that answers calls to `callee`, provisioned on every card."""
     thread = Answerer("callee")
     thread.start()
+    aor = "callee@" + DOMAIN
     try:
+        chassis.run("provision", "add", aor, thread.contact, "--wait", "coherent")
         yield thread
     finally:
+        chassis.run("provision", "remove", aor, check=False)
         thread.end()

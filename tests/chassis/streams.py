@@ -1,5 +1,6 @@
 """Streams of provisioning, registrations and calls that go on while a test breaks things."""
 
+import secrets
 import threading
 import time
 
@@ -9,7 +10,7 @@ from host_tools.errors import ToolError
 from phone import DOMAIN, Phone, status
 
 PASSWORD = "open sesame"
-PHONES = 8
+PHONES = 500
 PAUSE_S = 0.01
 
 
@@ -67,21 +68,25 @@ class Provisioning(Stream):
 
 
 class Registrations(Stream):
-    """Phones that register over and over from new ports; `acknowledged`: AOR -> contact."""
+    """Phones that register one after the other; `acknowledged`: AOR -> list of contacts."""
 
     def __init__(self, chassis):
         super().__init__()
         self._vip = chassis.vip
         self.acknowledged = {}
+        self._name = "r" + secrets.token_hex(4)
+        people = [{"kind": "subscriber", "user": self._user(number) + "@" + DOMAIN,
+                   "realm": DOMAIN, "ha1": ha1_of(self._user(number), DOMAIN, PASSWORD)}
+                  for number in range(PHONES)]
         with door(chassis) as client:
-            for number in range(PHONES):
-                user = "r{}@{}".format(number, DOMAIN)
-                client.ask("subscriber", user=user, realm=DOMAIN,
-                           ha1=ha1_of(user, DOMAIN, PASSWORD))
+            client.ask("batch", first_line=1, records=people)
+
+    def _user(self, number):
+        return "{}x{}".format(self._name, number % PHONES)
 
     def once(self):
-        """One phone registers from a new socket; a contact of before is left to others."""
-        user = "r{}".format(self.count % PHONES)
+        """The next phone registers from a new socket, until it is answered 200."""
+        user = self._user(self.count)
         phone = Phone(user, self._vip, PASSWORD)
         try:
             if status(phone.register(seconds=8)) == 200:

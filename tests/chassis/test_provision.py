@@ -24,8 +24,8 @@ def records(chassis):
 
 def test_add_show_remove_count(chassis):
     before = chassis.ask("provision", "count")
-    first = chassis.ask("provision", "add", "ann@proxy.example", "sip:ann@127.0.0.1:7", "--q", "0.7",
-                        "--wait", "coherent")
+    first = chassis.ask("provision", "add", "ann@proxy.example", "sip:ann@127.0.0.1:7", "--q",
+                        "0.7", "--wait", "coherent")
     assert first["level"] == before["level"] + 1
     for slot in CLUSTER:
         assert chassis.cards()[slot]["database"]["level"] >= first["level"]
@@ -130,7 +130,7 @@ def test_hundred_thousand_subscribers(chassis, tmp_path):
     path = write_csv(tmp_path / "large.csv", range(200000, 300000))
     before = records(chassis)
     done = chassis.ask("provision", "import", path, "--batch", 2000, "--wait", "coherent")
-    print("100,000 subscribers: committed in {seconds} s, coherent after {waited_seconds} s".format(
+    print("100,000 subscribers: committed in {seconds} s, coherent in {waited_seconds} s".format(
         **done))
     assert done["records"] == 100000
     assert records(chassis) == before + 100000

@@ -68,8 +68,12 @@ def c_tests():
     return outcome
 
 
-def pytest_suite(*paths):
-    """A suite of pytest over `paths` (folders or patterns, relative to the checkout)."""
+def pytest_suite(*paths, test_timeout_s=120):
+    """A suite of pytest over `paths` (folders or patterns, relative to the checkout).
+
+    test_timeout_s: what one test may take before it counts as hung.
+    """
+    limit = f"--timeout={test_timeout_s}"
 
     def suite():
         found = [p for path in paths for p in sorted(ROOT.glob(path)) if p.name != "__pycache__"]
@@ -77,7 +81,7 @@ def pytest_suite(*paths):
             return Outcome(skips=["there are no tests"])
         report = RESULTS / (re.sub(r"\W", "_", paths[0]) + ".xml")
         report.unlink(missing_ok=True)
-        code = run([sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *found])
+        code = run([sys.executable, "-m", "pytest", "-q", limit, f"--junitxml={report}", *found])
         return read_report(report, code)
 
     suite.__doc__ = f"pytest {' '.join(paths)}"
@@ -128,7 +132,7 @@ SUITES = {
     "lint": lint,
     "c": c_tests,
     "layers": pytest_suite("tests/test_*.py"),
-    "portable": pytest_suite("tests/portable"),
+    "portable": pytest_suite("tests/portable", test_timeout_s=30),
     "portable-micropython": portable_micropython,
     "property": pytest_suite("tests/property"),
     "parity": pytest_suite("tests/parity"),

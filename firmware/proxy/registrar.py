@@ -13,7 +13,7 @@ from firmware.fastpath import layout
 from firmware.location import record
 from firmware.proxy.recent import Recent
 from firmware.proxy.route_set import elements
-from firmware.sip.builder import http_date, response, response_head
+from firmware.sip.builder import http_date, response
 from firmware.sip.errors import PHRASES, Malformed, SipError
 from firmware.sip.headers import format_q, parse_contacts, parse_expires, parse_name_addr
 from firmware.sip.uri import parse_uri
@@ -82,10 +82,7 @@ class Registrar:
         self._refuse_merged(request, identity)
         contacts = parse_contacts(message.headers(layout.H_CONTACT))
         path = self._path(message)
-        head = response_head(
-            message, request.via, request.via.answered(request.host, request.port),
-            self._secrets.to_tag(request.call_id))
-        pending = Pending(request, aor, head, path)
+        pending = Pending(request, aor, request.head(self._secrets), path)
         if not contacts:
             return self._fetch(pending, request.now_s)
         wanted = self._bindings(request, contacts, path)
@@ -124,7 +121,7 @@ class Registrar:
 
     def _refuse_merged(self, request, identity):
         """482 for the same request by another way (8.2.2.2)."""
-        if request.to_tag() is not None:
+        if request.to_tag is not None:
             return
         same = self._secrets.request_id(request.call_id, b"%d" % request.cseq,
                                         request.from_tag())

@@ -5,6 +5,7 @@ One object is reused; it is valid until the next `receive`. Both interpreters; n
 
 from firmware.fastpath import layout
 from firmware.proxy.config import DEFAULT_PORT
+from firmware.sip.builder import response_head
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS
 from firmware.sip.headers import SentByMemory, Via, check_name_addr, parse_cseq, tag_of
@@ -17,7 +18,8 @@ class Request:
 
     message: SipMessage.  via: its topmost Via.  uri: Uri, set by the server.  host: source
     address as bytes.  reply_to: (host text, port) by RFC 3261 18.2.2 and RFC 3581.  call_id:
-    bytes.  cseq: int.  ready: True once an answer can be built.
+    bytes.  cseq: int.  to_tag: bytes, None outside a dialog.  ready: True once an answer can be
+    built.
     """
 
     def __init__(self, message, sender_limit):
@@ -33,6 +35,8 @@ class Request:
         self.call_id = b""
         self.cseq = 0
         self.end = 0
+        self.to_tag = None
+        self.may_add_tag = False
         self.now_ms = 0
         self.now_s = 0
 
@@ -55,6 +59,13 @@ class Request:
         self.call_id = message.call_id
         self.now_ms = now_ms
         self.now_s = now_s
+        try:
+            self.to_tag = tag_of(message.to_value)
+            self.may_add_tag = self.to_tag is None
+        except Malformed:
+            # the answer is a 400, and what is added to a broken value may land anywhere in it
+            self.to_tag = None
+            self.may_add_tag = False
         self.ready = True
 
     def check(self):
@@ -86,6 +97,8 @@ class Request:
         """The From tag, b"" when absent (RFC 2543 clients)."""
         return tag_of(self.message.from_value) or b""
 
-    def to_tag(self):
-        """The To tag, or None outside a dialog."""
-        return tag_of(self.message.to_value)
+    def head(self, secrets):
+        """The lines every answer to this request copies (8.2.6.2), as response_head."""
+        tag = secrets.to_tag(self.call_id) if self.may_add_tag else b""
+        return response_head(
+            self.message, self.via, self.via.answered(self.host, self.port), tag)

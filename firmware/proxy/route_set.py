@@ -60,7 +60,7 @@ def is_marked(request, uri, secrets):
         return False
     if same(mark, secrets.route_mac(request.call_id, request.from_tag())):
         return True
-    tag = request.to_tag()
+    tag = request.to_tag
     return tag is not None and same(mark, secrets.route_mac(request.call_id, tag))
 
 

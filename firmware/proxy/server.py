@@ -18,7 +18,7 @@ from firmware.proxy.request import Request
 from firmware.proxy.secrets import Secrets
 from firmware.proxy.stateless import Stateless
 from firmware.proxy.whereto import whereto
-from firmware.sip.builder import response, response_head
+from firmware.sip.builder import response
 from firmware.sip.digest import NonceCounts, Nonces
 from firmware.sip.errors import PHRASES, Malformed, SipError
 from firmware.sip.message import SipMessage
@@ -76,16 +76,19 @@ class SipServer:
         counters = self.counters
         counters["received"] += 1
         self._request.ready = False
+        error = None
         try:
             self._receive(buf, n, source, now_ms, now_s)
-        except SipError as error:
-            self._refuse(error)
-        except Malformed as error:
-            self._refuse(SipError(400, b"Bad Request - " + error.args[0].encode()))
+        except SipError as refusal:
+            error = refusal
+        except Malformed as refusal:
+            error = SipError(400, b"Bad Request - " + refusal.args[0].encode())
         except Exception:
             # a fault of ours must not let one datagram stop the card; the count is an alarm
             counters["faults"] += 1
-            self._refuse(SipError(500))
+            error = SipError(500)
+        if error is not None:
+            self._refuse(error)
 
     def _receive(self, buf, n, source, now_ms, now_s):
         message = self._message
@@ -168,7 +171,7 @@ class SipServer:
 
     def _is_for_us(self, request):
         """True for the ACK to a failure of our own: its To carries our tag (17.1.1.3)."""
-        return request.to_tag() == self._secrets.to_tag(request.call_id)
+        return request.to_tag == self._secrets.to_tag(request.call_id)
 
     def _response(self):
         self.counters["responses"] += 1
@@ -183,7 +186,10 @@ class SipServer:
         self._send(sent, "forwarded")
 
     def _refuse(self, error):
-        """Answer with an error, or drop: ACK and what has no readable head get silence."""
+        """Answer with an error, or drop: ACK and what has no readable head get silence.
+
+        Builds the answer from values that Request.open has read, so it raises nothing.
+        """
         request = self._request
         if not request.ready:
             self.counters["unanswerable"] += 1
@@ -197,9 +203,7 @@ class SipServer:
 
     def _answer(self, status, phrase, lines):
         request = self._request
-        head = response_head(
-            self._message, request.via, request.via.answered(request.host, request.port),
-            self._secrets.to_tag(request.call_id))
+        head = request.head(self._secrets)
         self._send((response(status, phrase, head, lines), request.reply_to), "answered")
 
     def _send(self, item, counter):

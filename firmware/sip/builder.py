@@ -5,7 +5,6 @@ came in (RFC 3261 8.2.6.2, 16.6 step 1). Both interpreters; imports no I/O.
 """
 
 from firmware.fastpath import layout
-from firmware.sip.headers import tag_of
 
 _DAYS = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct",
@@ -26,7 +25,7 @@ def response_head(message, via, via_text, to_tag):
     """The lines every response copies: Via, From, To with a tag, Call-ID, CSeq (8.2.6.2).
 
     message: an answerable SipMessage.  via: its topmost Via.  via_text: the same via-parm with
-    received and rport.  to_tag: bytes, added when the To has no tag.
+    received and rport.  to_tag: bytes to add to the To, b"" when it has one or cannot be read.
     Returns bytes that end with CRLF, without the status line.
     """
     parts = [b"Via: ", via_text, message.via_value[via.end:]]
@@ -38,7 +37,7 @@ def response_head(message, via, via_text, to_tag):
     parts.append(message.from_value)
     parts.append(b"\r\nTo: ")
     parts.append(message.to_value)
-    if tag_of(message.to_value) is None:
+    if to_tag:
         parts.append(b";tag=")
         parts.append(to_tag)
     parts.append(b"\r\nCall-ID: ")

@@ -158,11 +158,11 @@ def check_name_addr(data):
 
 
 def tag_of(data):
-    """The tag parameter of a From or To value, or None."""
+    """The tag parameter of a From or To value, b"" when it has no value, or None."""
     if b";" not in data or b"tag" not in data.lower():
         return None
     pair = find_param(parse_name_addr(data)[1], b"tag")
-    return pair[1] if pair else None
+    return (pair[1] or b"") if pair else None
 
 
 class Contact:

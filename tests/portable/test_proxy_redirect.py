@@ -200,6 +200,12 @@ def test_8_malformed_but_answerable_is_400():
     assert malformed(request("INVITE", BOB).replace(b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia")) == 505
 
 
+def test_8_2_6_2_malformed_to_is_copied_as_it_is():
+    for to in ("<;tag=2", ";tag=2", '"x;tag=2', "<sip:a@b>;tag=", "<sip:a@b>;tag=1;tag=2"):
+        datagram, _ = only(exchange(card(), request("INVITE", BOB, to=to)))
+        assert status(datagram) == 400 and values(datagram, b"To") == [to.encode()]
+
+
 def test_8_phrase_of_a_400_says_what_in_our_own_words():
     datagram, _ = only(exchange(card(), request("INVITE", BOB, "Content-Length: 5")))
     assert datagram.startswith(

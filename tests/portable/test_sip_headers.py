@@ -74,6 +74,7 @@ def test_19_3_tag():
     assert tag_of(b"Alice <sip:alice@atlanta.com>;tag=1928301774") == b"1928301774"
     assert tag_of(b"Alice <sip:alice@atlanta.com;tag=no>") is None
     assert tag_of(b"<sip:a@b>") is None
+    assert tag_of(b"<sip:a@b>;Tag") == b""
 
 
 def test_20_10_contact():

@@ -165,6 +165,7 @@ def test_message_with_a_missing_or_repeated_needed_header_is_not_answerable():
 def test_8_2_6_2_response_by_hand():
     one = parsed(F1)
     head = response_head(one, Via(one.via_value), b"SIP/2.0/UDP x;received=1.2.3.4", b"77")
+    assert b"To: Bob <sip:bob@biloxi.com>\r\n" in response_head(one, Via(one.via_value), b"v", b"")
     assert response(486, b"Busy Here", head, b"Retry-After: 1\r\n") == (
         b"SIP/2.0 486 Busy Here\r\n"
         b"Via: SIP/2.0/UDP x;received=1.2.3.4\r\n"

@@ -1,6 +1,7 @@
 """The requests of the provisioning door as changes and answers. Portable, imports no I/O."""
 
 from firmware.location import record
+from firmware.location.record_json import from_json_fields
 from firmware.locserver.changes import MAX_BATCH, AddBinding, Batch, PutRecord, RemoveBinding
 from firmware.locserver.errors import ChangeRefused
 
@@ -65,8 +66,11 @@ def _binding(document):
     _text(document, "contact")
     short = {name: document[name] for name in ("aor", "contact", "q", "expires")
              if document.get(name) is not None}
-    key, value = _parsed(short)
-    return AddBinding(key[1:], record.decode_aor(value, 0, len(value))[0])
+    try:
+        _, aor, bindings = from_json_fields(short)
+    except ValueError as error:
+        raise ChangeRefused(str(error))
+    return AddBinding(aor, bindings[0])
 
 
 def _removal(request):

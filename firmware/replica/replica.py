@@ -258,6 +258,10 @@ class Replica:
         self._ahead.forget()
         if birthday != self.store.birthday:
             self._whole = False
+        elif self._whole and level <= self.store.level:
+            # the live stream was faster: a trusted copy never goes back
+            self.counters["foreign"] += 1
+            return
         if self._write("reload", self.store.replace_begin, birthday, level, records) is None:
             return
         self._load = [birthday, level, records, 0]

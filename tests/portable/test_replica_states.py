@@ -216,6 +216,9 @@ def test_server_lost_serves_the_last_whole_copy_and_grows_stale():
 
 def begin_load(server, replica, clock):
     """Bring the replica into the middle of a full copy; the packets that are still to come."""
+    server.add(b"ahead", b"sip:a@192.0.2.1", q=server.storage.level)
+    server.step(clock.now_ms)
+    server.node.take(LIVE_CHANNEL)
     server.distribution.receive_message(SLOT, messages.encode(
         messages.CATCH_UP, BIRTHDAY, 0, bytes(8), messages.REASON_EMPTY))
     server.step(clock.now_ms)
@@ -252,6 +255,21 @@ def test_live_updates_during_a_load_are_not_lost():
     assert replica.store.level == 60
     for packet in packets:
         replica.receive_stream(CATCH_UP_CHANNEL + SLOT, packet, clock.now_ms)
+    assert_equal(server, replica)
+
+
+def test_a_full_copy_older_than_what_the_card_holds_is_passed_over():
+    server, replica, clock = rig()
+    server.distribution.receive_message(SLOT, messages.encode(
+        messages.CATCH_UP, BIRTHDAY, 0, bytes(8), messages.REASON_EMPTY))
+    server.step(clock.now_ms)
+    late = server.node.take(CATCH_UP_CHANNEL + SLOT)
+    server.add(b"new", b"sip:n@192.0.2.1")
+    run(server, {SLOT: replica}, clock, 2)
+    for packet in late:
+        replica.receive_stream(CATCH_UP_CHANNEL + SLOT, packet, clock.now_ms)
+        assert replica.state == states.COHERENT
+    assert events(replica) == []
     assert_equal(server, replica)
 
 

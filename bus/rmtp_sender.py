@@ -9,9 +9,9 @@ Sans-I/O, both interpreters. Sequence numbers inside count without wrapping:
 import struct
 from collections import deque
 
-from bus.compat import const, earliest, ticks_add, ticks_diff
+from bus.compat import TICKS_MASK, const, earliest, ticks_add, ticks_diff
 from bus.rmtp import (
-    ACK_HEAD_BYTES, DATA_HEAD_BYTES, LAGGARD, NO_ECHO, SEQ_MASK, STAMP_BYTES, unwrap)
+    ACK_HEAD_BYTES, DATA_HEAD_BYTES, LAGGARD, SEQ_MASK, STAMP_BYTES, unwrap)
 from bus.rmtp_repair import RepairQueue
 from bus.wire import (
     ACK, ACK_TXNOW, ALL, DATA, DATA_EOF, NULL, RESET, RTT_ACK, RTT_MEASURE)
@@ -149,13 +149,14 @@ class RmtpSender:
             return
         self.acks += 1
         self._heard_ms = now_ms
-        if echo != NO_ECHO:
+        if echo <= TICKS_MASK:
             self._repairs.measure(ticks_diff(now_ms, echo) - dwell_ms)
         known = self._lows.get(slot)
         if known is not None and low > known:
             self._lows[slot] = low
             if known == self._low:
                 self._move_window()
+                self._silent_ms = now_ms
         if low < self._next:
             self._take_requests(slot, frame_type == ACK_TXNOW, low, top, buf, start, now_ms)
 
@@ -191,9 +192,9 @@ class RmtpSender:
             self._null_wait = 0
             if low >= self._blocked_target:
                 self._blocked = False
-        if not self.params.Tsend:
-            if self._window < self.params.Ws:
+            if not self.params.Tsend and self._window < self.params.Ws:
                 self._window += 1
+        if not self.params.Tsend:
             self._limit = self._low + self._window
 
     def to_send(self, out, start, now_ms):

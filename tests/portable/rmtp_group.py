@@ -88,11 +88,20 @@ class Group:
         for slot in sorted(self.receivers):
             self._tick(self.receivers[slot])
         self._drain()
+        for end in [self.sender] + list(self.receivers.values()):
+            if self._tick(end):
+                self._drain()
+                assert not self._due(end), "a deadline stays in the past: a busy loop"
+
+    def _due(self, end):
+        deadline = end.next_deadline_ms()
+        return deadline is not None and ticks_diff(self.now_ms, deadline) >= 0
 
     def _tick(self, end):
-        deadline = end.next_deadline_ms()
-        if deadline is not None and ticks_diff(self.now_ms, deadline) >= 0:
+        due = self._due(end)
+        if due:
             end.handle_timer(self.now_ms)
+        return due
 
     def _drain(self):
         """Frames without delay may be answered within the same millisecond, hence the rounds."""

@@ -70,10 +70,12 @@ def test_sequence_numbers_wrap():
 
 def test_repairs_stay_close_to_the_losses_at_five_percent():
     """A packet lost by anybody goes again about once: 1 - 0.95**3 = 14 % of them, and their own
-    losses. A repair that nobody misses would show here."""
+    losses. What a card gets twice stays below 1 % of the deliveries."""
     group = run_faults(11, Faults(loss=50, delay_ms=1), params(Wr=256, Ws=128, cache_size=256),
                        1000)
-    assert 100 < group.sender.retransmitted < 190, group.sender.retransmitted
+    assert 100 < group.sender.retransmitted < 220, group.sender.retransmitted
+    duplicates = sum([group.receivers[slot].duplicates for slot in group.receivers])
+    assert duplicates * 100 <= 1000 * SLOTS, duplicates
 
 
 class _DeafQueue(RepairQueue):

@@ -371,41 +371,6 @@ def test_end_is_told_once_after_the_last_body_and_the_next_stream_begins_unlost(
     assert take(receiver) == [b"n"]
 
 
-def test_end_of_the_stream_waits_tdally():
-    sender = RmtpSender(small(Tdally=300), ALL, 0, 1000)
-    sender.set_roster((1,), 1000)
-    sender.offer(b"", 0, 0, True)
-    frames(sender, 1000)
-    sender.receive_ack(1, ACK, ack(1, 0), 0, 16, 1100)
-    sender.handle_timer(1399)
-    assert not sender.done()
-    sender.handle_timer(1400)
-    assert sender.done()
-    assert sender.successor_seq() == 33
-
-
-def test_offer_refuses_what_is_too_long_or_comes_after_the_end():
-    sender = RmtpSender(small(packet_size=4), ALL, 0, 0)
-    for body, last in ((b"12345", False), (b"1", True), (b"2", False)):
-        try:
-            sender.offer(body, 0, len(body), last)
-            refused = False
-        except ValueError:
-            refused = True
-        assert refused == (body != b"1")
-
-
-def test_params_out_of_range_are_refused():
-    for changes in ({"Wr": 100}, {"Wr": 16, "cache_size": 8}, {"Ws": 9}, {"Wr": 4},
-                    {"Wr": 16384, "cache_size": 16384}):
-        try:
-            small(**changes)
-            refused = False
-        except ValueError:
-            refused = True
-        assert refused, changes
-
-
 def test_clock_wrap_does_not_disturb_the_hold_down():
     sender = RmtpSender(small(), ALL, 0, TICKS_PERIOD - 1)
     sender.set_roster((1,), TICKS_PERIOD - 1)

@@ -51,7 +51,7 @@ micropython: ## build/micropython/micropython, where it can be had without root
 .PHONY: test-setup
 test-setup:
 	@$(PYTHON) $(BOOTSTRAP)/install_peers.py
-	@$(MAKE) --no-print-directory .venv/.test setup micropython
+	@$(MAKE) --silent --no-print-directory .venv/.test setup micropython
 
 .PHONY: test
 test: test-setup ## set up all that is needed and pass every test

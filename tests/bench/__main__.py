@@ -33,7 +33,7 @@ def show(console, part, samples):
     for heading in ("subject", "measure", "median", "least to most", "ours is"):
         table.add_column(heading, justify="left" if heading in ("subject", "measure") else "right")
     for subject, measure, middle, least, most, ratios in samples.rows():
-        beside = ", ".join(
+        beside = "\n".join(
             f"{ratio:.2f} x" + (f" ({own})" if len(samples.ours) > 1 else "")
             for own, ratio in ratios.items())
         table.add_row(subject, MEASURES[measure], f"{middle:,.1f}",

@@ -136,7 +136,6 @@ SUITES = {
     "portable-micropython": portable_micropython,
     "property": pytest_suite("tests/property"),
     "parity": pytest_suite("tests/parity"),
-    "multi": pytest_suite("tests/multi"),
     "fuzz": pytest_suite("tests/fuzz"),
     "sim": pytest_suite("tests/sim"),
     "chassis": pytest_suite("tests/chassis"),

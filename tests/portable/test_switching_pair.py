@@ -102,6 +102,26 @@ def test_own_delay_is_no_proof_of_the_mates_death():
     assert solo.red.detection_ms() <= 180  # the memory of it fades
 
 
+def test_held_up_card_reads_waiting_hellos_before_it_judges():
+    solo = Solo(2, 1)
+    solo.run(1000, PRIMARY, 3)
+    assert solo.run(140) == SECONDARY
+    solo.now_ms = ticks_add(solo.now_ms, 60)
+    solo.red.handle_timer(solo.now_ms)  # silent for 200 ms, of which it was held up for 50
+    assert drain(solo.red) == [] and solo.red.role == SECONDARY
+    solo.now_ms = ticks_add(solo.now_ms, 10)
+    solo.red.handle_timer(solo.now_ms)
+    assert drain(solo.red) == []
+    solo.red.mate_beat(PRIMARY, 3, True, solo.now_ms)
+    assert solo.run(300, PRIMARY, 3) == SECONDARY
+
+
+def test_epoch_rises_above_any_heard():
+    solo = Solo(1, 2)
+    assert solo.run(700, SECONDARY, 9) == PRIMARY
+    assert solo.red.epoch == 10
+
+
 def test_vip_still_held_is_tried_again_every_20_ms():
     solo = Solo(2, 1)
     solo.run(1000, PRIMARY, 3)

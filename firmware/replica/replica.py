@@ -56,6 +56,7 @@ class Replica:
         self._server = None  # (level, birthday, digest) of the newest heartbeat
         self._behind = None  # (level, since ms): told by a heartbeat, not yet reached
         self._older_since_ms = None  # since when the server looks older than this card
+        self._older_than = 0  # the level this card had then
         self._verified_ms = None
         self._progress_ms = now_ms
         self._reason = None if self._whole else messages.REASON_EMPTY
@@ -117,8 +118,11 @@ class Replica:
         self._ask(now_ms)
 
     def _server_older(self, level, now_ms):
-        """A heartbeat overtaken by an update looks older for a moment; a lasting one is."""
-        if self._older_since_ms is None:
+        """A heartbeat tells a level that updates may have passed: under a steady stream each looks
+        older. The server is older for good when it does not reach what this card had in time.
+        """
+        if self._older_since_ms is None or level >= self._older_than:
+            self._older_than = self.store.level
             self._older_since_ms = now_ms
         elif ticks_diff(now_ms, self._older_since_ms) >= self._limits.ahead_ms:
             self._step(table.MISMATCH, "level {} is ahead of the location server's {}".format(

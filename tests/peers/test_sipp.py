@@ -11,10 +11,10 @@ CALLS = 100
 
 
 @contextlib.contextmanager
-def callee(sipp, folder, port):
-    """SIPp's stock UAS on `port`, ended by its id."""
+def callee(sipp, folder, port, *scenario):
+    """A SIPp that answers on `port`, by default its stock UAS; ended by its id."""
     process = subprocess.Popen(
-        [sipp, "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-nostdin"],
+        [sipp, *(scenario or ("-sn", "uas")), "-i", "127.0.0.1", "-p", str(port), "-nostdin"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -77,7 +77,7 @@ def test_calls_go_on_when_the_primary_switch_card_is_killed(chassis, tmp_path, f
     sipp, port = tool("sipp"), free_port()
     provision(chassis, "late@127.0.0.1", port)
     primary = chassis.primary()
-    with callee(sipp, tmp_path, port):
+    with callee(sipp, tmp_path, port, "-sf", str(HERE / "scenario_uas.xml")):
         calls = caller(sipp, tmp_path, chassis, free_port(), "-sn", "uac", "-s", "late",
                        "-d", "100", calls=250)
         wait_for(lambda: chassis.cards()[primary]["connections"] >= 2, "calls pass the switch")

@@ -174,6 +174,16 @@ def test_inconsistent_when_ahead_of_the_server_but_not_for_a_late_heartbeat():
     assert replica.state == states.COHERENT
 
 
+def test_a_steady_stream_of_changes_overtakes_every_heartbeat_and_is_no_fault():
+    server, replica, clock = rig()
+    for n in range(40):
+        late_beat = server.beat()
+        server.add(b"steady%d" % n, b"sip:s@192.0.2.1")
+        run(server, {SLOT: replica}, clock, 1, beats=False)
+        replica.observe_server(late_beat, clock.pass_ms(200))
+    assert events(replica) == [] and replica.serves()
+
+
 def test_another_birthday_is_another_database():
     _, replica, clock = rig()
     other = Server(MemoryStorage(b"NEWBIRTH"))

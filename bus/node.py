@@ -59,7 +59,7 @@ class BusNode:
         self._requester = Requester(slot, incarnation, self.limits)
         self._responder = Responder(self.limits)
         self._reassembler = Reassembler(self.limits)
-        self._streams = Streams(slot, self.limits)
+        self._streams = Streams(slot, self.limits, None, incarnation)
         self._outbox = Outbox(self.limits)
         self._events = RingQueue(self.limits.events)
         self._frame_no = 0

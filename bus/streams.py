@@ -1,19 +1,19 @@
 """The reliable streams of one card: RMTP senders by channel, receivers by (slot, channel).
 
 RMTP (rmtp.py) knows one connection. Here connections are named, opened again and given up. The
-low four bits of the frame's flags count how often this life of the sender has opened the channel
-(the generation): another generation is another stream, whose numbers begin again.
+low four bits of the frame's flags are the generation: the incarnation and how often this life has
+opened the channel before, added. Another generation is another stream: its numbers begin again,
+and an ACK from a card that has not noticed the sender's restart confirms nothing of the new life.
 Imports no I/O. Runs on both interpreters.
 """
 
 from bus import rmtp
 from bus.compat import const, earliest, ticks_add, ticks_diff
 from bus.events import LAGGARD, STREAM, STREAM_LOST, STREAM_OPENED
+from bus.messages import CATCH_UP_CHANNEL
 from bus.rmtp_receiver import RmtpReceiver
 from bus.rmtp_sender import RmtpSender
 from bus.wire import FLAG_FROM_BASE, FLAG_GENERATION
-
-CATCH_UP_CHANNEL = const(32)  # + slot: the stream for that card alone, joined by itself
 
 _TO_SENDER = (rmtp.ACK, rmtp.ACK_TXNOW, rmtp.RTT_MEASURE)
 _TO_RECEIVER = (rmtp.DATA, rmtp.DATA_EOF, rmtp.NULL, rmtp.RESET, rmtp.RTT_ACK)
@@ -53,8 +53,10 @@ class _Incoming:
 class Streams:
     """All streams of one card."""
 
-    def __init__(self, slot, limits, params=None):
-        """limits: BusLimits, fields stream*.  params: RmtpParams, default: made of the limits."""
+    def __init__(self, slot, limits, params=None, incarnation=0):
+        """limits: BusLimits, fields stream*.  params: RmtpParams, default: made of the limits.
+        incarnation: of this life, 0..2**32 - 1.
+        """
         self._slot = slot
         self._limits = limits
         self._params = params or rmtp.RmtpParams(
@@ -62,7 +64,8 @@ class Streams:
             cache_size=limits.stream_cache)
         self._outgoing = []  # by channel: live streams before bulk ones
         self._turn = 0
-        self._opened = {}  # channel -> times opened in this life
+        self._first_generation = incarnation & FLAG_GENERATION
+        self._opened = {}  # channel -> generation of its newest stream
         self._incoming = {}
         self._joined = set()
         self._dirty = []
@@ -89,9 +92,10 @@ class Streams:
             else:
                 self.refused += 1
                 return False
-        times = self._opened.get(channel, -1) + 1
-        self._opened[channel] = times
-        flags = times & FLAG_GENERATION
+        flags = self._first_generation
+        if channel in self._opened:
+            flags = (self._opened[channel] + 1) & FLAG_GENERATION
+        self._opened[channel] = flags
         if base or channel >= CATCH_UP_CHANNEL:
             flags |= FLAG_FROM_BASE
         sender = RmtpSender(self._params, dest, 0, now_ms)

@@ -61,7 +61,7 @@ TYPE_NAMES = {
 
 FLAG_KEYED = const(0x80)
 FLAG_FROM_BASE = const(0x40)  # RMTP: receivers start at the stream's first packet
-FLAG_GENERATION = const(0x0F)  # RMTP: how often this life has opened this channel, modulo 16
+FLAG_GENERATION = const(0x0F)  # RMTP: incarnation + times the channel was opened, modulo 16
 
 OK = const(0)
 BAD_HEADER = const(-1)  # too short or long, another magic, a length that disagrees, a slot too big

@@ -212,6 +212,29 @@ def test_sender_that_restarts_is_lost_then_joined_again():
     assert bodies(net, 2) == [b"new"] and bodies(net, 3) == [b"new"]
 
 
+def test_an_ack_of_the_life_before_confirms_nothing():
+    net = live_net()
+    offer(net.nodes[0], LIVE, numbered(0, 3))
+    net.frames = []
+    net.run(100)
+    old = [octets for octets in net.frames
+           if octets[wire.AT_TYPE] == wire.ACK and octets[wire.AT_SOURCE] == 3][-1]
+    again = make_node(1, incarnation=2)
+    again.open_stream(LIVE, wire.ALL, net.now_ms)
+    again.stream_roster(LIVE, [2, 3])
+    offer(again, LIVE, numbered(3, 6))
+    out = bytearray(wire.MAX_FRAME)
+    sent = []
+    while again.to_send(out, net.now_ms) is not None:
+        if out[wire.AT_TYPE] == wire.DATA:
+            sent.append(bytes(out[:wire.HEADER_BYTES]))
+    # the first stream of life 1 is generation 1, of life 2 generation 2 (README: FLAG_GENERATION)
+    assert len(sent) == 3
+    assert [octets[wire.AT_FLAGS] & wire.FLAG_GENERATION for octets in sent] == [2, 2, 2]
+    again.receive_frame(0, old, len(old), 3, net.now_ms)  # acknowledges packets 0 to 2
+    assert again.counters["stream_stale"] == 1 and not again.stream_acked(LIVE, 3)
+
+
 def test_receiver_that_restarts_takes_the_stream_where_it_stands():
     net = live_net()
     offer(net.nodes[0], LIVE, numbered(0, 10))

@@ -59,7 +59,9 @@ def power_cycle(flash):
     _stop_on_terminate(reactor)
     card.power_on()
     try:
-        return reactor.run(card)
+        why = reactor.run(card)
+        card.log.note("life ends: {}".format(why))
+        return why
     finally:
         card.close()
 

@@ -9,6 +9,7 @@ from firmware.runtime.repl import LEAVE, PROMPT
 
 LINE_LIMIT = const(256)
 OUTPUT_LIMIT = const(65536)
+HUNG_UP = "hung-up"  # why the reactor stopped: the other end of the serial line is gone
 
 
 class Console:
@@ -101,7 +102,7 @@ class ConsolePort:
         self._reactor = reactor
         self._in, self._read, self._write = _streams()
         self._open = True
-        reactor.register(self._in, self)
+        reactor.register(self._in, self, True)
 
     def readable(self, now_ms):
         """Take the typed octets and answer the complete lines."""
@@ -109,8 +110,7 @@ class ConsolePort:
         if octets is None:
             return
         if not octets:
-            self._open = False
-            self._reactor.unregister(self._in)
+            self._leave()
             return
         self.console.receive(octets)
         while True:
@@ -119,6 +119,15 @@ class ConsolePort:
                 break
             self.console.answer(self._execute(line.strip()))
         self.flush()
+
+    def hung_up(self):
+        """Nobody holds the other end any more (the emulated chassis is gone): power off."""
+        self._leave()
+        self._reactor.stop(HUNG_UP)
+
+    def _leave(self):
+        self._open = False
+        self._reactor.unregister(self._in)
 
     def _execute(self, line):
         if not line:

@@ -18,17 +18,25 @@ def _key(stream):
 class Reactor:
     """Streams and their handlers.
 
-    A handler has `readable(now_ms)` and, when registered with `writing`, `writable(now_ms)`.
+    A handler has `readable(now_ms)`; `writable(now_ms)` when `want_write` is used on it; and
+    `hung_up()` when registered as a line.
     """
 
     def __init__(self):
         self._poll = select.poll()
         self._handlers = {}
+        self._lines = set()  # keys of the streams whose hang-up is told
         self.stopped = None
 
-    def register(self, stream, handler):
-        """Call handler.readable(now_ms) whenever `stream` has something to read."""
+    def register(self, stream, handler, line=False):
+        """Call handler.readable(now_ms) whenever `stream` has something to read.
+
+        line: a serial line; handler.hung_up() is called when its other end is gone for good and
+        nothing is left to read.
+        """
         self._handlers[_key(stream)] = (stream, handler)
+        if line:
+            self._lines.add(_key(stream))
         self._poll.register(stream, select.POLLIN)
 
     def want_write(self, stream, wanted):
@@ -37,6 +45,7 @@ class Reactor:
 
     def unregister(self, stream):
         """Forget `stream`; to be called before it is closed."""
+        self._lines.discard(_key(stream))
         if self._handlers.pop(_key(stream), None) is not None:
             self._poll.unregister(stream)
 
@@ -65,11 +74,22 @@ class Reactor:
     def _serve(self, wait_ms):
         for row in self._poll.poll(wait_ms):
             stream, event = row[0], row[1]
-            found = self._handlers.get(id(stream) if MICROPYTHON else stream)
+            key = id(stream) if MICROPYTHON else stream
+            found = self._handlers.get(key)
             if found is None:
                 continue
             now_ms = clock.now_ms()
+            if key in self._lines and event & select.POLLHUP:
+                self._hang_up(key, found[1], event, now_ms)
+                continue
             if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 found[1].readable(now_ms)
             if event & select.POLLOUT:
                 found[1].writable(now_ms)
+
+    def _hang_up(self, key, handler, event, now_ms):
+        """A line without another end: first what it still holds, then its hang-up."""
+        if event & select.POLLIN:
+            handler.readable(now_ms)
+        if not event & select.POLLIN or key not in self._handlers:
+            handler.hung_up()

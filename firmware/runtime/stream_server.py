@@ -1,7 +1,8 @@
 """A TCP listener whose sessions are sans-I/O objects: octets in by `receive`, out by `to_send`.
 
-A session has `receive(octets, now_ms)`, `to_send() -> bytes` (b"" for nothing), and `closed`
-(true when it wants the connection ended after its last octets). Bounded: above `most` sessions
+A session has `receive(octets, now_ms)`, `to_send() -> bytes` (b"" for nothing), `closed` (true
+when it wants the connection ended after its last octets) and `close()`, called once when the
+connection is gone, whoever ended it. Bounded: above `most` sessions
 a new connection is closed at once. Runs on both interpreters.
 """
 
@@ -115,9 +116,10 @@ class _Connection:
             self.end()
 
     def end(self):
-        """Close the connection; the session is forgotten."""
+        """Close the connection; the session lets go what it holds and is forgotten."""
         if self._open:
             self._open = False
             self._server._reactor.unregister(self._stream)
             self._stream.close()
             self._server.connections.remove(self)
+            self.session.close()

@@ -6,6 +6,7 @@ Runs on both interpreters.
 
 from bus import messages, node, states
 from bus.compat import earliest, ticks_diff
+from bus.messages import LIVE_CHANNEL
 from firmware import fastpath
 from firmware.cards.card import Card
 from firmware.location.store import LocationStore
@@ -18,9 +19,6 @@ from firmware.runtime.management import as_json
 from firmware.runtime.region import open_regions
 from firmware.switching import encapsulation
 
-LIVE_CHANNEL = 1
-CATCH_UP_CHANNEL = 32
-DIRECT_PEERS = 256
 BENCH_MS = 200
 
 
@@ -47,7 +45,7 @@ class SipClusterCard(Card):
             config.plane[0], config.plane[1], config.vip[1], encapsulation)
         reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
         self.direct = None
-        self._direct_peers = {}
+        self._direct_registers = {}  # request ids of pending REGISTERs that came by `direct`
         if config.direct is not None:
             self.direct = PlainPort(*config.direct)
             reactor.register(self.direct.socket, PortHandler(self.direct, self._receive_direct))
@@ -75,26 +73,23 @@ class SipClusterCard(Card):
     def _receive_sip(self, buf, n, peer, via, now_ms):
         self._switch_plane = via
         self.sip.receive_message(buf, n, peer, now_ms, self.clock.now_s())
-        self._send_sip()
+        self._forward_registers(now_ms, False)
+        self._send_sip(False)
 
     def _receive_direct(self, buf, n, peer, via, now_ms):
-        if peer not in self._direct_peers:
-            if len(self._direct_peers) >= DIRECT_PEERS:
-                self._direct_peers = {}
-            self._direct_peers[peer] = True
         self.sip.receive_message(buf, n, peer, now_ms, self.clock.now_s())
-        self._send_sip()
+        self._forward_registers(now_ms, True)
+        self._send_sip(True)
 
-    def _send_sip(self):
+    def _send_sip(self, direct):
+        """Send all that waits, by the direct socket or by way of the switch card."""
         to_send = self.sip.to_send
         while True:
             found = to_send()
             if found is None:
                 return
             octets, peer = found
-            if peer in self._direct_peers:
-                self.direct.send(octets, peer, None)
-            elif self._switch_plane is not None:
+            if not direct and self._switch_plane is not None:
                 self.plane.send(octets, peer, self._switch_plane)
             elif self.direct is not None:
                 self.direct.send(octets, peer, None)
@@ -113,7 +108,7 @@ class SipClusterCard(Card):
         elif kind == node.RESPONSE:
             self._registered(event[2], event[3], now_ms)
         elif kind == node.TIMEOUT:
-            self.sip.register_timeout(event[2], now_ms)
+            self._unregistered(event[2], now_ms)
         elif kind == node.STREAM_LOST:
             self.replica.stream_lost(event[2], now_ms)
         elif kind == node.CARD_UP:
@@ -158,6 +153,12 @@ class SipClusterCard(Card):
             return
         self.sip.register_result(
             request_id, message[1], message[3], now_ms, self.clock.now_s())
+        self._send_sip(self._direct_registers.pop(request_id, False))
+
+    def _unregistered(self, request_id, now_ms):
+        """No server, no answer of it, or too many wait for one: the phone tries again later."""
+        self.sip.register_timeout(request_id, now_ms)
+        self._send_sip(self._direct_registers.pop(request_id, False))
 
     def request(self, slot, request_id, message, now_ms):
         """DUMP and WHERETO requests."""
@@ -182,7 +183,7 @@ class SipClusterCard(Card):
             deadline = part.next_deadline_ms()
             if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
                 part.handle_timer(now_ms)
-        self._forward_registers(now_ms)
+        self._send_sip(False)
         message = self.replica.next_message()
         if message is not None:
             server = self._server_slot()
@@ -199,18 +200,19 @@ class SipClusterCard(Card):
             self._memory = self.store.memory
             self._regions.keep(self._memory)
         self._follow_state()
-        self._send_sip()
 
-    def _forward_registers(self, now_ms):
+    def _forward_registers(self, now_ms, direct):
+        """Ask the location server to commit what the datagram just read wants registered."""
         while True:
             event = self.sip.next_event()
             if event is None:
                 return
+            if direct:
+                self._direct_registers[event[1]] = True
             server = self._server_slot()
-            # no server, or the table of pending requests is full: the phone tries again later
             if server is None or self.node.request(
                     server, event[2], now_ms, request_id=event[1]) is None:
-                self.sip.register_timeout(event[1], now_ms)
+                self._unregistered(event[1], now_ms)
 
     def _follow_state(self):
         serves = self.replica.serves()

@@ -72,6 +72,11 @@ class Locator:
         return [binding for binding in record.decode_aor(value, 0, len(value))
                 if binding.expires_s == 0 or binding.expires_s > now_s]
 
+    def shows(self, aor, record_bytes):
+        """True when the copy holds exactly this record of a canonical AoR; b"": none."""
+        value = self.store.get(record.aor_key(aor))
+        return (b"" if value is None else bytes(value)) == record_bytes
+
     def find(self, uri, domain, now_s):
         """(record key, live bindings in canonical order) for a Uri in `domain`.
 

@@ -4,7 +4,9 @@ and answers 200 only with what was committed. Pure; both interpreters.
     REGISTER ──checks 1-6──► event ("register", id, bus message) ──► location server
     200/4xx/5xx ◄── register_result(id, ...) or register_timeout(id)
 
-A retransmission while the answer is pending is absorbed, after it is answered from memory.
+A retransmission while the answer is pending is absorbed, after it is answered from memory. A 200
+waits until this card's own copy shows what was committed, so that a call that follows it at once
+finds the new contact.
 """
 
 from bus import messages
@@ -20,6 +22,7 @@ from firmware.sip.uri import parse_uri
 
 ANSWER_MEMORY_MS = 32000  # 64*T1, as long as a request may be retransmitted (17.1.2.2)
 PENDING_MS = 10000  # longer than the bus waits: a lost result must not hold memory
+HOLD_MS = 200  # a 200 waits no longer for the copy: below T1, when the client asks again
 # octets of what goes over the bus and into a record
 AOR_LIMIT = 255
 CALL_ID_LIMIT = 255
@@ -32,7 +35,10 @@ REGISTER = "register"
 
 
 class Pending:
-    """A REGISTER on its way to the location server: all that its answer needs."""
+    """A REGISTER on its way to the location server: all that its answer needs.
+
+    datagram: the 200 that waits for the copy to show `record`, None before the result is there.
+    """
 
     def __init__(self, request, aor, head, path):
         self.aor = aor
@@ -40,6 +46,8 @@ class Pending:
         self.path = path
         self.reply_to = request.reply_to
         self.deadline_ms = ticks_add(request.now_ms, PENDING_MS)
+        self.datagram = None
+        self.record = b""
 
 
 class Registrar:
@@ -57,6 +65,7 @@ class Registrar:
         self.answers = Recent(config.answer_limit, ANSWER_MEMORY_MS)
         self._seen = Recent(config.answer_limit, ANSWER_MEMORY_MS)
         self._events = []
+        self._held = []
         self.absorbed = 0
 
     def __len__(self):
@@ -77,9 +86,11 @@ class Registrar:
         aor, domain = self._address_of_record(message)
         if len(aor) > AOR_LIMIT or len(request.call_id) > CALL_ID_LIMIT:
             raise Malformed("To or Call-ID too long")
+        merge_key = self._refuse_merged(request, identity)
         if domain.auth:
             self._authenticator.check(request, domain, aor)
-        self._refuse_merged(request, identity)
+        if merge_key is not None:
+            self._seen.put(merge_key, identity, request.now_ms)
         contacts = parse_contacts(message.headers(layout.H_CONTACT))
         path = self._path(message)
         pending = Pending(request, aor, request.head(self._secrets), path)
@@ -120,15 +131,19 @@ class Registrar:
         return aor, domain
 
     def _refuse_merged(self, request, identity):
-        """482 for the same request by another way (8.2.2.2)."""
+        """482 for the same request by another way (8.2.2.2); else the key to remember it by.
+
+        Looked up before authentication, which would call the second copy a replay; only a
+        request that passes authentication is remembered. None within a dialog.
+        """
         if request.to_tag is not None:
-            return
+            return None
         same = self._secrets.request_id(request.call_id, b"%d" % request.cseq,
                                         request.from_tag())
         seen = self._seen.get(same, request.now_ms)
         if seen is not None and seen != identity:
             raise SipError(482)
-        self._seen.put(same, identity, request.now_ms)
+        return same
 
     def _path(self, message):
         """The Path header's value on one line, b"" when absent (RFC 3327 5.3)."""
@@ -190,21 +205,48 @@ class Registrar:
         """(datagram, address) for the location server's answer, or None when nobody waits.
 
         status: SIP status.  record_bytes: the committed record, b"" when it is gone.
-        A status that a registrar must not send (6xx, 10.3) becomes 500.
+        A status that a registrar must not send (6xx, 10.3) becomes 500. A 200 whose record the
+        copy does not show yet is held: None now, and `release` gives it.
         """
-        pending = self._pending.pop(identity, None)
-        if pending is None:
+        pending = self._pending.get(identity)
+        if pending is None or pending.datagram is not None:
             return None
         if status == 200:
             bindings = []
             if record_bytes:
                 bindings = record.decode_aor(record_bytes, 0, len(record_bytes))
             datagram = self._ok(pending, bindings, now_s)
+            if not self._locator.shows(pending.aor, record_bytes):
+                pending.datagram = datagram
+                pending.record = record_bytes
+                pending.deadline_ms = ticks_add(now_ms, HOLD_MS)
+                self._held.append(identity)
+                return None
         else:
             status = status if 300 <= status < 600 and status in PHRASES else 500
             extra = self._retry_after() if status in (500, 503) else b""
             datagram = response(status, PHRASES[status], pending.head, extra)
         return self._remember(identity, pending, datagram, now_ms)
+
+    def release(self):
+        """The held answers whose change the copy shows by now, as (datagram, address).
+
+        Results come in the order of the commits: what shows proves the earlier ones of its AoR.
+        """
+        shown = []
+        ready = []
+        for identity in reversed(self._held):
+            pending = self._pending[identity]
+            if pending.aor in shown or self._locator.shows(pending.aor, pending.record):
+                shown.append(pending.aor)
+                ready.append(identity)
+        return [self._release(identity) for identity in reversed(ready)]
+
+    def _release(self, identity):
+        pending = self._pending[identity]
+        self._held.remove(identity)
+        return self._remember(identity, pending, pending.datagram,
+                              ticks_add(pending.deadline_ms, -HOLD_MS))
 
     def register_timeout(self, identity, now_ms):
         """(datagram, address) of the 503 when the location server did not answer, or None.
@@ -212,13 +254,14 @@ class Registrar:
         503 and not 504: with Retry-After the client tries again soon; what may still be
         committed is found by the same request id then.
         """
-        pending = self._pending.pop(identity, None)
-        if pending is None:
+        pending = self._pending.get(identity)
+        if pending is None or pending.datagram is not None:
             return None
         datagram = response(503, PHRASES[503], pending.head, self._retry_after())
         return self._remember(identity, pending, datagram, now_ms)
 
     def _remember(self, identity, pending, datagram, now_ms):
+        del self._pending[identity]
         answer = (datagram, pending.reply_to)
         self.answers.put(identity, answer, now_ms)
         return answer
@@ -236,10 +279,11 @@ class Registrar:
         return deadline_ms
 
     def handle_timer(self, now_ms):
-        """The 503 answers of those given up by now, as a list of (datagram, address)."""
+        """The answers of those whose time is up, as a list of (datagram, address)."""
         late = [identity for identity in self._pending
                 if ticks_diff(now_ms, self._pending[identity].deadline_ms) >= 0]
-        return [self.register_timeout(identity, now_ms) for identity in late]
+        return [self._release(identity) if identity in self._held
+                else self.register_timeout(identity, now_ms) for identity in late]
 
 
 def contact_line(binding, now_s):

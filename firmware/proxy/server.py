@@ -226,7 +226,12 @@ class SipServer:
 
     def to_send(self):
         """(datagram, (host text, port)) or None when nothing is left."""
-        return self._queue.get() if len(self._queue) else None
+        if not len(self._queue):
+            for item in self.registrar.release():
+                self._send(item, "answered")
+            if not len(self._queue):
+                return None
+        return self._queue.get()
 
     def next_event(self):
         """("register", request id, REGISTER bus message) or None."""

@@ -263,7 +263,8 @@ def test_contacts_are_bounded():
 
 
 def test_10_3_8_the_200_lists_what_was_committed():
-    card = server(store())
+    found = store()
+    card = server(found)
     text = open_register("Contact: <sip:a@192.0.2.1>;q=0.5", "Record-Route: <sip:x;lr>",
                          "Path: <sip:192.0.2.7;lr>", "Path: <sip:192.0.2.8;lr>")
     assert exchange(card, text) == []
@@ -271,6 +272,7 @@ def test_10_3_8_the_200_lists_what_was_committed():
     assert wanted[0].path == b"<sip:192.0.2.7;lr>, <sip:192.0.2.8;lr>"
     committed = record.encode_aor([
         binding(b"sip:a@192.0.2.1", 500, NOW_S + 3600), binding(b"sip:desk@192.0.2.9")])
+    found.records[record.aor_key(b"alice@open.example")] = committed
     card.register_result(identity, 200, committed, NOW_MS, NOW_S + 1)
     datagram, address = only(drain(card))
     assert address == ("192.0.2.1", 5060) and status(datagram) == 200
@@ -283,13 +285,15 @@ def test_10_3_8_the_200_lists_what_was_committed():
 
 
 def test_5626_instance_and_reg_id_are_kept():
-    card = server(store())
+    found = store()
+    card = server(found)
     text = open_register('Contact: <sip:a@192.0.2.1>;reg-id=1;+sip.instance="<urn:uuid:1-2>"')
     assert exchange(card, text) == []
     identity, _, _, _, _, _, wanted = event(card)
     assert (wanted[0].instance, wanted[0].reg_id) == (b"urn:uuid:1-2", 1)
     wanted[0].expires_s += NOW_S
-    card.register_result(identity, 200, record.encode_aor(wanted), NOW_MS, NOW_S)
+    committed = found.records[record.aor_key(b"alice@open.example")] = record.encode_aor(wanted)
+    card.register_result(identity, 200, committed, NOW_MS, NOW_S)
     assert values(only(drain(card))[0], b"Contact") == [
         b'<sip:a@192.0.2.1>;q=1;expires=3600;+sip.instance="<urn:uuid:1-2>";reg-id=1']
 
@@ -339,46 +343,12 @@ def test_8_2_2_2_merged_request_is_482():
     assert code(card, other) == 482
 
 
-def test_timeout_and_refusals():
-    for result, expected in ((400, 400), (403, 403), (500, 500), (603, 500), (200000, 500),
-                             (0, 500), (199, 500), (503, 503)):
-        card = server(store())
-        exchange(card, open_register("Contact: <sip:a@192.0.2.1>"))
-        card.register_result(event(card)[0], result, b"", NOW_MS, NOW_S)
-        assert status(only(drain(card))[0]) == expected
+def test_8_2_2_2_merged_request_with_the_same_credentials_is_482():
     card = server(store())
-    exchange(card, open_register("Contact: <sip:a@192.0.2.1>"))
-    identity = event(card)[0]
-    card.register_timeout(identity, NOW_MS)
-    datagram, _ = only(drain(card))
-    assert status(datagram) == 503 and values(datagram, b"Retry-After") == [b"5"]
-    card.register_timeout(identity, NOW_MS)
-    card.register_result(identity, 200, b"", NOW_MS, NOW_S)
-    assert drain(card) == []
-
-
-def test_lost_result_is_given_up_by_the_timer_across_the_tick_wrap():
-    card = server(store())
-    assert card.next_deadline_ms() is None
-    exchange(card, open_register("Contact: <sip:a@192.0.2.1>"))
-    deadline_ms = card.next_deadline_ms()
-    assert deadline_ms == 5000  # NOW_MS is five seconds before the wrap, the wait ten
-    card.handle_timer(ticks_add(deadline_ms, -1))
-    assert drain(card) == []
-    card.handle_timer(deadline_ms)
-    assert status(only(drain(card))[0]) == 503 and card.next_deadline_ms() is None
-
-
-def test_pending_is_bounded():
-    card = server(store(), pending_limit=2)
-    for number in range(3):
-        sent = exchange(card, open_register("Contact: <sip:a@192.0.2.1>", call_id=str(number)))
-        assert (sent == []) == (number < 2)
-    assert status(sent[0][0]) == 503 and values(sent[0][0], b"Retry-After") == [b"5"]
-    # a refused one was not remembered as seen: its retry by the same way is taken
-    card.register_timeout(card.next_event()[1], NOW_MS)
-    drain(card)
-    assert exchange(card, open_register("Contact: <sip:a@192.0.2.1>", call_id="2")) == []
+    text = register("Contact: <sip:a@192.0.2.1>", authorization(challenge_of(card)))
+    assert exchange(card, text) == []
+    assert b";branch=z9hG4bKa1" in text
+    assert code(card, text.replace(b";branch=z9hG4bKa1", b";branch=z9hG4bKother")) == 482
 
 
 def test_by_the_vip_address_users_of_the_default_domain_register():

@@ -102,6 +102,7 @@ def test_24_1_f2_the_registrar_answers():
     identity = card.next_event()[1]
     from firmware.location import record
     committed = record.encode_aor([binding(b"sip:bob@192.0.2.4", 1000, NOW_S + 7200)])
+    card.locator.store.records[record.aor_key(b"bob@biloxi.com")] = committed
     card.register_result(identity, 200, committed, NOW_MS, NOW_S)
     datagram, address = drain(card)[0]
     assert address == ("192.0.2.4", 5060)

@@ -235,7 +235,8 @@ class RmtpReceiver:
         if low < self._top:
             ring = self._ring
             mask = self._mask
-            held = [ring[seq & mask] is not None for seq in range(low, self._top)]
+            # from 0: on a 32-bit MicroPython the range() of a comprehension ends at 2**31
+            held = [ring[low + n & mask] is not None for n in range(self._top - low)]
         n = encode_ack(out, start, low, held, echo, dwell_ms)
         frame_type = ACK_TXNOW if self._txnow else ACK
         self._echo = NO_ECHO

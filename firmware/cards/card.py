@@ -304,8 +304,9 @@ class Card:
 
     def selftest_items(self):
         """Rows (name, passed, detail); a role adds its own."""
-        pattern = bytearray(range(256)) * 16
-        copy = bytes(pattern)
+        # MicroPython multiplies bytes, but no bytearray
+        pattern = bytes(range(256)) * 16
+        copy = bytearray(pattern)
         return [("memory", copy == pattern, "4096 octets"),
                 ("bus", self.node.counters.get("sent", 0) > 0, "frames sent")]
 

@@ -80,8 +80,9 @@ class Locator:
     def find(self, uri, domain, now_s):
         """(record key, live bindings in canonical order) for a Uri in `domain`.
 
-        Raises SipError 404 for an unknown user, 480 for one without a live contact, and
-        Malformed for a user part that no user can have.
+        Raises SipError 404 for an unknown user, 480 for one without a live contact (a subscriber
+        who has not registered is known: RFC 3261 21.4.18), and Malformed for a user part that no
+        user can have.
         """
         aor = uri.aor() if uri.scheme != b"tel" else None
         found = None if aor is None else self.bindings(aor, now_s)
@@ -89,17 +90,18 @@ class Locator:
             aor = self.aor(uri, domain)
             found = self.bindings(aor, now_s)
         if found is None:
-            return self._number(uri)
+            return self._number(uri, aor)
         if not found:
             raise SipError(480)
         return record.aor_key(aor), found
 
-    def _number(self, uri):
+    def _number(self, uri, aor):
         uri.validate()
         digits = telephone_digits(uri.user or b"")
         found = number.longest_prefix(self.store, digits) if digits else None
         if found is None:
-            raise SipError(404)
+            known = aor is not None and self.store.get(record.subscriber_key(aor)) is not None
+            raise SipError(480 if known else 404)
         prefix, target = found
         contact = route_uri(target)
         if contact.user is None:

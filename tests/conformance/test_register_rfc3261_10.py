@@ -87,7 +87,7 @@ def test_10_3_7_lower_cseq_is_refused(phone):
     phone.bind(None, "Expires: 600", cseq=10)
     for cseq in (9, 10):
         extra = ("Contact: <{}>".format(phone.contact()), "Expires: 3000")
-        assert phone.register(*extra, cseq=cseq, tag="r2").status == 500
+        assert phone.register(*extra, cseq=cseq, tag="t%d" % cseq).status == 500
     assert expires_of(phone.register(call_id="fetch", cseq=2), phone.contact()) <= 600
 
 

@@ -2,7 +2,7 @@
 
 from sip_bench import (
     CLIENT, NOW_MS, NOW_S, PlainStore, aor, binding, exchange, message, only, request, server,
-    status, values)
+    status, subscriber, values)
 
 BOB = "sip:bob@redirect.example"
 
@@ -57,6 +57,13 @@ def test_8_3_unknown_404_and_no_live_contact_480():
     assert status(only(exchange(card(), request("INVITE", "sip:no@redirect.example")))[0]) == 404
     assert status(only(exchange(card(), request("INVITE", "sip:gone@redirect.example")))[0]) == 480
     assert status(only(exchange(card(), request("INVITE", "sip:bob@other.example")))[0]) == 403
+
+
+def test_21_4_18_a_subscriber_without_any_binding_is_480():
+    store = PlainStore()
+    subscriber(store, b"carol", b"secret", b"redirect.example")
+    for uri in ("sip:carol@redirect.example", "sip:%63arol@redirect.example;x=y"):
+        assert status(only(exchange(server(store), request("INVITE", uri)))[0]) == 480
 
 
 def test_8_3_never_to_the_request_uri_itself():

@@ -139,6 +139,7 @@ SUITES = {
     "fuzz": pytest_suite("tests/fuzz"),
     "sim": pytest_suite("tests/sim"),
     "chassis": pytest_suite("tests/chassis"),
+    "conformance": pytest_suite("tests/conformance", test_timeout_s=30),
     "peers": pytest_suite("tests/peers"),
     "bench": pytest_suite("tests/bench"),
 }

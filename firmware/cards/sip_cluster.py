@@ -19,6 +19,7 @@ from firmware.runtime.management import as_json
 from firmware.runtime.region import open_regions
 from firmware.switching import encapsulation
 
+DIRECT_REPLIES = 256
 BENCH_MS = 200
 
 
@@ -45,7 +46,7 @@ class SipClusterCard(Card):
             config.plane[0], config.plane[1], config.vip[1], encapsulation)
         reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
         self.direct = None
-        self._direct_registers = {}  # request ids of pending REGISTERs that came by `direct`
+        self._direct_replies = {}  # address -> answers due to REGISTERs by `direct`
         if config.direct is not None:
             self.direct = PlainPort(*config.direct)
             reactor.register(self.direct.socket, PortHandler(self.direct, self._receive_direct))
@@ -82,19 +83,40 @@ class SipClusterCard(Card):
         self._send_sip(True)
 
     def _send_sip(self, direct):
-        """Send all that waits, by the direct socket or by way of the switch card."""
+        """Send what a datagram has triggered by the socket that it came from.
+
+        Nothing else waits then: each step sends all answers that the step before had to defer.
+        """
         to_send = self.sip.to_send
         while True:
             found = to_send()
             if found is None:
                 return
+            self._send_one(found[0], found[1], direct)
+
+    def _send_deferred(self):
+        """Send the answers to REGISTERs that are ready now, each where its REGISTER came from."""
+        to_send = self.sip.to_send
+        awaited = self._direct_replies
+        while True:
+            found = to_send()
+            if found is None:
+                return
             octets, peer = found
-            if not direct and self._switch_plane is not None:
-                self.plane.send(octets, peer, self._switch_plane)
-            elif self.direct is not None:
-                self.direct.send(octets, peer, None)
-            else:
-                self.unsent += 1
+            direct = peer in awaited
+            if direct:
+                awaited[peer] -= 1
+                if not awaited[peer]:
+                    del awaited[peer]
+            self._send_one(octets, peer, direct)
+
+    def _send_one(self, octets, peer, direct):
+        if not direct and self._switch_plane is not None:
+            self.plane.send(octets, peer, self._switch_plane)
+        elif self.direct is not None:
+            self.direct.send(octets, peer, None)
+        else:
+            self.unsent += 1
 
     # ---- bus
 
@@ -108,7 +130,7 @@ class SipClusterCard(Card):
         elif kind == node.RESPONSE:
             self._registered(event[2], event[3], now_ms)
         elif kind == node.TIMEOUT:
-            self._unregistered(event[2], now_ms)
+            self.sip.register_timeout(event[2], now_ms)
         elif kind == node.STREAM_LOST:
             self.replica.stream_lost(event[2], now_ms)
         elif kind == node.CARD_UP:
@@ -153,12 +175,6 @@ class SipClusterCard(Card):
             return
         self.sip.register_result(
             request_id, message[1], message[3], now_ms, self.clock.now_s())
-        self._send_sip(self._direct_registers.pop(request_id, False))
-
-    def _unregistered(self, request_id, now_ms):
-        """No server, no answer of it, or too many wait for one: the phone tries again later."""
-        self.sip.register_timeout(request_id, now_ms)
-        self._send_sip(self._direct_registers.pop(request_id, False))
 
     def request(self, slot, request_id, message, now_ms):
         """DUMP and WHERETO requests."""
@@ -183,7 +199,6 @@ class SipClusterCard(Card):
             deadline = part.next_deadline_ms()
             if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
                 part.handle_timer(now_ms)
-        self._send_sip(False)
         message = self.replica.next_message()
         if message is not None:
             server = self._server_slot()
@@ -200,6 +215,7 @@ class SipClusterCard(Card):
             self._memory = self.store.memory
             self._regions.keep(self._memory)
         self._follow_state()
+        self._send_deferred()
 
     def _forward_registers(self, now_ms, direct):
         """Ask the location server to commit what the datagram just read wants registered."""
@@ -207,12 +223,20 @@ class SipClusterCard(Card):
             event = self.sip.next_event()
             if event is None:
                 return
-            if direct:
-                self._direct_registers[event[1]] = True
+            request_id = event[1]
             server = self._server_slot()
+            # no server, or the table of pending requests is full: the phone tries again later
             if server is None or self.node.request(
-                    server, event[2], now_ms, request_id=event[1]) is None:
-                self._unregistered(event[1], now_ms)
+                    server, event[2], now_ms, request_id=request_id) is None:
+                self.sip.register_timeout(request_id, now_ms)
+            elif direct:
+                self._await_direct(self.sip.registrar.reply_to(request_id))
+
+    def _await_direct(self, peer):
+        awaited = self._direct_replies
+        if peer not in awaited and len(awaited) >= DIRECT_REPLIES:
+            awaited.clear()  # of the forgotten, a few answers take the other way
+        awaited[peer] = awaited.get(peer, 0) + 1
 
     def _follow_state(self):
         serves = self.replica.serves()

@@ -270,6 +270,11 @@ class Registrar:
         """("register", request id, bus message) in order, or None."""
         return self._events.pop(0) if self._events else None
 
+    def reply_to(self, identity):
+        """The address that the answer to a pending REGISTER will have, or None."""
+        pending = self._pending.get(identity)
+        return None if pending is None else pending.reply_to
+
     def next_deadline_ms(self):
         """When the oldest pending REGISTER is given up, or None."""
         deadline_ms = None

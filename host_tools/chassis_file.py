@@ -16,14 +16,19 @@ MAX_SLOT = 30
 MAX_LOCATION_SERVERS = 2
 MAX_SWITCHES = 2
 DEFAULT_VIP = "127.0.0.1:5060"
+# the log also tells a REGISTER that is sent again from a new one: it must hold more changes than
+# the location server can have under way (a whole commit and its queue)
+LEAST_LOG_LEVELS = 5000
 
 _REQUIRED = object()
 _HOST_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$")
 
 _CHASSIS_KEYS = ("name", "vip", "domains", "key_file", "door", "settings")
 _DATABASE_KEYS = {"reload_threshold": (1000, 1, 10_000_000),
-                  "log_levels": (100_000, 1, 100_000_000),
+                  "log_levels": (100_000, LEAST_LOG_LEVELS, 100_000_000),
                   "audit_hours": (24, 1, 8760)}
+REASONS = {"log_levels": ": the log also holds the request ids by which a REGISTER that is sent "
+                         "again is known"}
 _BACKPLANE_KEYS = ("kind", "group", "port", "interface")
 _SLOT_KEYS = ("number", "role", "board", "interpreter", "mode", "direct", "settings")
 _TOP_KEYS = ("chassis", "database", "backplane", "slot")
@@ -198,8 +203,8 @@ class _Reader:
         for key, (default, low, high) in _DATABASE_KEYS.items():
             found = self.value(table, ("database",), key, int, default)
             if found is not None and not low <= found <= high:
-                self.wrong(("database", key), "{} must be {} to {}, not {}".format(
-                    key, low, high, found))
+                self.wrong(("database", key), "{} must be {} to {}, not {}{}".format(
+                    key, low, high, found, REASONS.get(key, "")))
             values[key] = found
         return values
 
@@ -289,7 +294,7 @@ class _Reader:
             self.wrong(path + ("mode",), 'mode must be a list of "proxy" and "redirect", '
                        'not {!r}'.format(found))
             return MODES
-        if role != SIP_CLUSTER:
+        if role in ROLES and role != SIP_CLUSTER:
             self.wrong(path + ("mode",), "only a sip-cluster card has a mode")
         return tuple(modes)
 
@@ -304,6 +309,8 @@ class _Reader:
         for role, most in ((LOCATION_SERVER, MAX_LOCATION_SERVERS), (SWITCH, MAX_SWITCHES)):
             if len(count[role]) > most:
                 self.wrong(("slot", count[role][most]), "more than {} {} cards".format(most, role))
+        if any(slot.role not in ROLES for slot in slots):
+            return  # its line is named; what it was meant to be is not known
         for role in (LOCATION_SERVER, SIP_CLUSTER):
             if not count[role]:
                 self.wrong(("slot",), "there is no {} card: a chassis needs one".format(role))

@@ -50,6 +50,9 @@ def run(arguments=None):
     try:
         outcome = cli.main(arguments, prog_name="chassis", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        return WRONG_ARGUMENTS
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx else "chassis"
         click.echo("{}: {} See `{} --help`.".format(place, error.format_message(), place),

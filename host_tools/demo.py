@@ -2,17 +2,19 @@
 
 import json
 import secrets
+from pathlib import Path
 
 from host_tools.credentials import ha1_of
 from host_tools.state_dir import write_private
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
 PASSWORD_BYTES = 6
+SUBSCRIBERS_FILE = "demo_subscribers.json"
 
 
 def subscribers(state, count, domain):
     """[(user@domain, password)]; the passwords are kept in the state folder and stay the same."""
-    path = state.path / "demo_subscribers.json"
+    path = state.path / SUBSCRIBERS_FILE
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -34,17 +36,28 @@ def provision_demo(state, door, count, domain):
     return people
 
 
-def hint(people, vip):
-    """Lines that tell a newcomer how to place a call."""
-    lines = ["Demo subscribers (register a softphone with each):"]
-    lines += ["  sip:{}   password {}".format(user, password) for user, password in people]
-    lines.append("  proxy / registrar: {}:{} (UDP)".format(*vip))
-    if len(people) > 1:
-        caller, called = people[0][0], people[1][0]
-        lines.append("To place a call: register {} and {} in two softphones, then dial sip:{} "
-                     "from the first.".format(caller, called, called))
-        lines.append("Without a softphone: `chassis provision add {} sip:{}@127.0.0.1:5090`, "
-                     "then `sipp -sn uas -p 5090` and".format(called, called.partition("@")[0]))
-        lines.append("  `sipp -sn uac {}:{} -s {} -m 1`.".format(
-            *vip, called.partition("@")[0]))
-    return lines
+def hint(people, vip, path):
+    """Lines that tell a newcomer how to place a call: few, for they stay below the live table.
+
+    people: what `subscribers` gives, at least one.  vip: (host, port).  path: the state folder.
+    """
+    caller, called = people[0], people[min(1, len(people) - 1)]
+    name, _, domain = called[0].partition("@")
+    lines = ["{} demo subscribers of {}; all passwords: {}".format(
+        len(people), domain, _short(path / SUBSCRIBERS_FILE))]
+    lines += ["  {}  password {}".format(user, password)
+              for user, password in dict((caller, called)).items()]
+    if caller != called:
+        lines.append("With two softphones: register these two at {}:{} (UDP), dial sip:{}".format(
+            *vip, called[0]))
+    return lines + [
+        "Without: in another terminal, `. .venv/bin/activate`, then",
+        "  chassis provision add {} sip:{}@127.0.0.1:5090".format(called[0], name),
+        "  sipp -sn uas -i 127.0.0.1 -p 5090 -m 1 -bg",
+        "  sipp -sn uac -i 127.0.0.1 {}:{} -s {} -m 1".format(*vip, name)]
+
+
+def _short(path):
+    """`path` as seen from the working folder when it is below that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

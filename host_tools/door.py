@@ -3,6 +3,7 @@
 import json
 import socket
 
+from host_tools.control import ask_once
 from host_tools.errors import NOTHING_ANSWERS, NOT_PERMITTED, ToolError
 
 CONNECT_TIMEOUT_S = 3
@@ -92,7 +93,10 @@ class DoorClient:
 
 
 def open_door(state):
-    """A DoorClient for the chassis that runs in `state`."""
-    published = state.running()
-    doors = [tuple(door) for _, door in sorted(published["doors"].items())]
-    return DoorClient(doors)
+    """A DoorClient for the active location server of the chassis that runs in `state`."""
+    doors = {int(slot): tuple(door) for slot, door in state.running()["doors"].items()}
+    if len(doors) > 1:
+        active = ask_once(state, "door")["slot"]
+        # nobody heard: whichever door answers tells more than silence
+        doors = {active: doors[active]} if active is not None else doors
+    return DoorClient([doors[slot] for slot in sorted(doors)])

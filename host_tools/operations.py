@@ -7,27 +7,28 @@ import time
 
 from bus import messages, states
 from host_tools.description import LOCATION_SERVER, SIP_CLUSTER, SWITCH
-from host_tools.errors import NOTHING_ANSWERS, ToolError
+from host_tools.errors import NOTHING_ANSWERS, WRONG_ARGUMENTS, ToolError
 from host_tools.levels import level_of_percent, percent_at_level
-from host_tools.status import BEAT_CONNECTIONS, BEAT_REDUNDANCY, BEAT_SERVICE
+from host_tools.status import BEAT_CONNECTIONS, BEAT_REDUNDANCY, BEAT_SERVICE, active_server
 
 DUMP_OCTETS = 32768
 # RFC 3261's T1: the round trip of what the card had forwarded when the drain began
 SETTLE_S = 0.5
 
 
-def has_drained(role, beat):
+def has_drained(role, beat, has_mate=True):
     """Whether a card that was told to drain is free to go, by its decoded HEARTBEAT.
 
     A location server answers each change at once and has nothing to drain; a switch card must
-    have given the VIP to its mate; a cluster card must have no connection of its own left.
+    have given the VIP to its mate, and without one (has_mate) nobody could take it; a cluster
+    card must have no connection of its own left.
     """
     if role == LOCATION_SERVER or beat[BEAT_SERVICE] == states.OUT_OF_SERVICE:
         return True
     if beat[BEAT_SERVICE] != states.DRAINING:
         return False
     if role == SWITCH:
-        return beat[BEAT_REDUNDANCY] != states.PRIMARY
+        return not has_mate or beat[BEAT_REDUNDANCY] != states.PRIMARY
     return beat[BEAT_CONNECTIONS] == 0
 
 
@@ -41,7 +42,8 @@ class Operations:
         """dict op -> coroutine function."""
         return {"status": self.status, "level": self.level, "insert": self.insert,
                 "extract": self.extract, "down": self.down, "dump": self.dump,
-                "whereto": self.whereto, "command": self.command, "ready": self.ready}
+                "whereto": self.whereto, "command": self.command, "ready": self.ready,
+                "door": self.door}
 
     async def status(self, request):
         """{"op": "status"}: the status document."""
@@ -54,6 +56,10 @@ class Operations:
     async def down(self, request):
         """{"op": "down"}: the chassis ends after the answer."""
         asyncio.get_running_loop().call_soon(self._emulator.stop)
+
+    async def door(self, request):
+        """{"op": "door"}: {"slot"} of the active location server, null when none is heard."""
+        return {"slot": active_server(self._emulator.description.slots, self._emulator.beats())}
 
     async def level(self, request):
         """{"op": "level", "percent" or "at"}: levels of the cluster cards (INTERFACE: level)."""
@@ -109,12 +115,18 @@ class Operations:
         end = time.monotonic() + seconds
         while number in self._emulator.running():
             beat = shelf.beat(number)
-            if beat is not None and has_drained(role, beat):
+            if beat is not None and has_drained(role, beat, self._has_mate(number)):
                 return True
             if time.monotonic() >= end:
                 return False
             await asyncio.sleep(0.02)
         return False
+
+    def _has_mate(self, number):
+        """Whether another card of the same role is heard."""
+        description = self._emulator.description
+        return any(mate != number and mate in self._emulator.beats()
+                   for mate in description.numbers(description.slot(number).role))
 
     def _present(self, number):
         card = self._emulator.card(number)
@@ -123,9 +135,20 @@ class Operations:
                 number, number), NOTHING_ANSWERS)
         return card
 
+    def _asked_of(self, number, roles, what):
+        """ToolError unless the card in `number` is present and one of `roles`, which do `what`."""
+        self._present(number)
+        role = self._emulator.description.slot(number).role
+        if role not in roles:
+            raise ToolError("slot {} holds a {} card, which {}; slots that do: {}".format(
+                number, role, what, ", ".join(
+                    str(n) for name in roles for n in self._emulator.description.numbers(name))),
+                WRONG_ARGUMENTS)
+
     async def dump(self, request):
         """{"op": "dump", "slot", "cursor"}: one page of a card's own records, rows in base64."""
-        self._present(request["slot"])
+        self._asked_of(request["slot"], (LOCATION_SERVER, SIP_CLUSTER),
+                       "keeps no location database")
         answer = await self._emulator.shelf.request(request["slot"], messages.encode(
             messages.DUMP, request["cursor"], DUMP_OCTETS))
         return {"cursor": answer[1], "level": answer[2], "birthday": answer[3].hex(),
@@ -134,7 +157,7 @@ class Operations:
     async def whereto(self, request):
         """{"op": "whereto", "method", "uri", "slot" or null}: what a cluster card would do."""
         number = request.get("slot") or self._cluster_card()
-        self._present(number)
+        self._asked_of(number, (SIP_CLUSTER,), "routes no calls")
         answer = await self._emulator.shelf.request(number, messages.encode(
             messages.WHERETO, request["method"].encode(), request["uri"].encode()))
         return {"card": number, **json.loads(answer[1])}

@@ -87,12 +87,21 @@ async def _beside(emulator, screen, state, seconds, demo):
         else:
             screen.tell(READY.format(taken))
         if demo and not missing:
-            domain = emulator.description.domains[0].name
-            people = await asyncio.to_thread(_demo, state, demo, domain)
-            screen.remark(hint(people, emulator.wiring.vip))
+            await _demo_beside(emulator, screen, state, demo)
         await watching
     finally:
         watching.cancel()
+
+
+async def _demo_beside(emulator, screen, state, count):
+    """Demo subscribers for a chassis that runs: without them it is still a chassis."""
+    domain = emulator.description.domains[0].name
+    try:
+        people = await asyncio.to_thread(_demo, state, count, domain)
+    except ToolError as error:
+        screen.remark(["no demo subscribers: {}".format(error.message)])
+    else:
+        screen.remark(hint(people, emulator.wiring.vip, state.path))
 
 
 def _demo(state, count, domain):
@@ -183,7 +192,7 @@ def power_up_detached(description, state, seconds, demo):
         click.echo(READY.format(taken))
         if demo:
             people = _demo(state, demo, description.domains[0].name)
-            for line in hint(people, state.running()["vip"]):
+            for line in hint(people, state.running()["vip"], state.path):
                 click.echo(line)
     except BaseException:
         _end(supervisor)

@@ -111,11 +111,18 @@ def card_levels(slots, running, beats):
 
 
 def _committed(slots, beats):
-    """Level and birthday of the location server that is active (the highest level if unsure)."""
-    servers = [beats[s.number] for s in slots
-               if s.role == LOCATION_SERVER and s.number in beats]
-    if not servers:
+    """Level and birthday of the location server that is active."""
+    number = active_server(slots, beats)
+    if number is None:
         return None, None
-    active = [b for b in servers if b[BEAT_REDUNDANCY] != states.STANDBY] or servers
-    best = max(active, key=lambda beat: beat[BEAT_LEVEL])
-    return best[BEAT_LEVEL], bytes(best[BEAT_BIRTHDAY])
+    return beats[number][BEAT_LEVEL], bytes(beats[number][BEAT_BIRTHDAY])
+
+
+def active_server(slots, beats):
+    """The slot of the location server that is active, or None; arguments as card_levels has them.
+
+    The highest level decides when more than one says that it is, or none does.
+    """
+    servers = [s.number for s in slots if s.role == LOCATION_SERVER and s.number in beats]
+    active = [n for n in servers if beats[n][BEAT_REDUNDANCY] != states.STANDBY] or servers
+    return max(active, key=lambda number: beats[number][BEAT_LEVEL], default=None)

@@ -1,6 +1,9 @@
 """The status document as a table for people (rich); columns that do not fit are left out."""
 
+import io
+
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +30,14 @@ def status_table(document, width):
     for cells in rows:
         table.add_row(*(Text(cells[name], STATE_STYLES.get(cells[name], "")) for name in shown))
     return table
+
+
+def plain_table(document, width):
+    """status_table as text for pipes and files, without blanks at the ends of lines."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(status_table(document, width))
+    lines = console.file.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
 
 def _that_fit(rows, width):

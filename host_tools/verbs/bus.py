@@ -20,7 +20,7 @@ def bus():
     """The bus between the cards."""
 
 
-@bus.command()
+@bus.command(short_help="Print bus frames, decoded, until Ctrl-C.")
 @click.option("--slot", type=click.IntRange(0, 31), help="Only frames from or to this slot.")
 @click.option("--count", type=click.IntRange(1), help="End after this many frames.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this time.")

@@ -9,7 +9,7 @@ from host_tools.verbs.common import emit_json, json_option, state_option
 MARGIN_S = 20
 
 
-@click.command()
+@click.command(short_help="Put a card into SLOT and power it on.")
 @click.argument("slot", type=click.IntRange(1, 30))
 @click.option("--wait", "seconds", type=click.IntRange(0), default=30, show_default=True,
               metavar="SECONDS", help="Wait until the card is in service; 0 does not wait.")

@@ -5,11 +5,14 @@ from rich.console import Console
 
 from host_tools.control import ask_once
 from host_tools.errors import WRONG_ARGUMENTS, ToolError
-from host_tools.tables import status_table
+from host_tools.tables import plain_table, status_table
 from host_tools.verbs.common import emit_json, json_option, state_option
 
 # wide enough that a pipe gets every column whole
 PLAIN_WIDTH = 200
+# from the question to where the request goes
+WHERETO_ORDER = ("method", "uri", "card", "domain", "mode", "record", "contacts", "status",
+                 "target", "next_hop")
 
 
 @click.command()
@@ -22,9 +25,10 @@ def status(state, as_json):
         emit_json(document)
         return
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    console.print(status_table(document, console.width))
+    if console.is_terminal:
+        console.print(status_table(document, console.width))
+    else:
+        click.echo(plain_table(document, PLAIN_WIDTH))
 
 
 @click.command()
@@ -65,8 +69,9 @@ def whereto(uri, method, slot, state, as_json):
     if as_json:
         emit_json(answer)
         return
-    for name in sorted(answer):
-        click.echo("{}: {}".format(name, _words(answer[name])))
+    names = [name for name in WHERETO_ORDER if name in answer]
+    for name in names + sorted(set(answer) - set(names)):
+        click.echo("{:<10}{}".format(name, _words(answer[name])))
 
 
 def _words(value):

@@ -75,7 +75,8 @@ def show(aor, state, as_json):
         answer = door.ask("show", aor=name)
     record = answer.get("record")
     if record is None:
-        raise ToolError("{} has no record at level {}".format(name, answer["level"]))
+        raise ToolError("{} has no contact at level {}: no phone is registered, none was "
+                        "provisioned".format(name, answer["level"]))
     if as_json:
         emit_json({"level": answer["level"], "record": record})
         return
@@ -106,7 +107,7 @@ def subscriber():
     """Subscribers: who may register."""
 
 
-@subscriber.command("add")
+@subscriber.command("add", short_help="Let USER@DOMAIN register with a password.")
 @click.argument("user", metavar="USER@DOMAIN")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @wait_option
@@ -118,6 +119,9 @@ def subscriber_add(user, password_stdin, wait, wait_seconds, state, as_json):
     domain = user.rpartition("@")[2]
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
+    elif not sys.stdin.isatty():
+        raise ToolError("no terminal to ask for the password; give it with --password-stdin",
+                        WRONG_ARGUMENTS)
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     if not password:
@@ -131,7 +135,7 @@ def route():
     """Routes: number prefixes and domains that lead elsewhere."""
 
 
-@route.command("add")
+@route.command("add", short_help="Route a number prefix or a domain to a SIP URI.")
 @click.argument("prefix")
 @click.argument("target")
 @wait_option

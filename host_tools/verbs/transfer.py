@@ -1,6 +1,7 @@
 """`chassis provision import` and `export`, and `chassis dump`: many records at once."""
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools.door import open_door
 from host_tools.dump import dump_card, header_line, record_line
-from host_tools.errors import ToolError
+from host_tools.errors import WRONG_ARGUMENTS, ToolError, os_failure
 from host_tools.export import export_records
 from host_tools.importer import DEFAULT_BATCH, MAX_BATCH, run_import
 from host_tools.importer import Progress as ImportProgress
@@ -23,8 +24,8 @@ from host_tools.verbs.common import (
 PLAIN_EVERY_S = 2.0
 
 
-@click.command("import")
-@click.argument("file", type=click.Path())
+@click.command("import", short_help="Import many records from a CSV or NDJSON file.")
+@click.argument("file", type=click.Path(readable=False))
 @click.option("--batch", type=click.IntRange(1, MAX_BATCH), default=DEFAULT_BATCH,
               show_default=True, metavar="N", help="Records committed together.")
 @click.option("--resume", is_flag=True, help="Go on after the last committed batch.")
@@ -110,28 +111,24 @@ def _plain_progress(total):
     return tell
 
 
-@click.command("export")
-@click.argument("file", required=False, type=click.Path(dir_okay=False))
+@click.command("export", short_help="Write the whole database at one level, as NDJSON.")
+@click.argument("file", required=False, type=click.Path(readable=False))
 @state_option
 @json_option
 def export_database(file, state, as_json):
     """Write the whole database at one level to FILE (default: standard output), as NDJSON."""
+    path = _regular(file) if file is not None else None
     with open_door(state) as door:
         found, stamp = export_records(door, note)
     header = header_line(stamp["level"], stamp["birthday"], stamp["digest"], len(found))
     lines = [header] + [found[key] for key in sorted(found)]
-    if file is None:
-        _write(sys.stdout, lines)
+    if path is None:
+        if as_json:
+            _emit_copy({}, stamp, lines[1:])
+        else:
+            _write(sys.stdout, lines)
         return
-    path = Path(file)
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with open(fresh, "w", encoding="utf-8") as output:
-            _write(output, lines)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
+    _replace(path, lines)
     document = {"file": str(path), "records": len(found), "level": stamp["level"],
                 "birthday": stamp["birthday"], "digest": stamp["digest"]}
     if as_json:
@@ -140,7 +137,40 @@ def export_database(file, state, as_json):
         note("{records} records at level {level} written to {file}".format(**document))
 
 
-@click.command()
+def _regular(file):
+    """The Path of a file that may be replaced by a rename: a regular one, or none yet.
+
+    Renaming onto a device or a pipe would put a file in its place; a link is followed to its end.
+    """
+    path = Path(file).resolve()
+    try:
+        if path.exists() and not path.is_file():
+            raise ToolError("{} is not a regular file; name one, or write to standard output and "
+                            "send that there".format(file), WRONG_ARGUMENTS)
+    except OSError as error:
+        raise os_failure(error, "writing {}".format(file)) from None
+    return path
+
+
+def _replace(path, lines):
+    """Write `lines` to `path` whole or not at all, by a file of our own beside it."""
+    fresh = path.with_name("{}.{}.new".format(path.name, os.getpid()))
+    try:
+        with open(fresh, "x", encoding="utf-8") as output:
+            try:
+                _write(output, lines)
+                os.fsync(output.fileno())
+                if path.exists():
+                    fresh.chmod(path.stat().st_mode & 0o777)
+                fresh.replace(path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise os_failure(error, "writing {}".format(path)) from None
+
+
+@click.command(short_help="Print the copy of the database that the card in SLOT holds.")
 @click.argument("slot", type=click.IntRange(1, 30))
 @state_option
 @json_option
@@ -152,12 +182,17 @@ def dump(slot, state, as_json):
     found, stamp = dump_card(state, slot, note)
     lines = [record_line(key, found[key]) for key in sorted(found)]
     if as_json:
-        emit_json({"slot": slot, "level": stamp["level"], "birthday": stamp["birthday"],
-                   "digest": stamp["digest"], "records": lines})
+        _emit_copy({"slot": slot}, stamp, lines)
         return
     _write(sys.stdout, lines)
     note("slot {}: {} records at level {}, digest {}".format(
         slot, len(lines), stamp["level"], stamp["digest"]))
+
+
+def _emit_copy(document, stamp, lines):
+    """One document: the stamp, and the records as objects."""
+    emit_json({**document, "level": stamp["level"], "birthday": stamp["birthday"],
+               "digest": stamp["digest"], "records": [json.loads(line) for line in lines]})
 
 
 def _write(output, lines):

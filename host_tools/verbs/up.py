@@ -14,9 +14,9 @@ from host_tools.verbs.common import emit_json, json_option, state_option
 DOWN_TIMEOUT_S = 30
 
 
-@click.command()
+@click.command(short_help="Power on every card (default: the demo chassis).")
 @click.argument("chassis_file", required=False, metavar="[CHASSIS.toml]",
-                type=click.Path(dir_okay=False))
+                type=click.Path(dir_okay=False, readable=False))
 @state_option
 @click.option("--detach", is_flag=True,
               help="Return when every card is in service, leaving the chassis running.")

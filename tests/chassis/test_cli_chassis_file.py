@@ -60,6 +60,7 @@ MISTAKES = (
     ('mode = "redirect"', 'mode = "tandem"', 4, "tandem"),
     ("reload_threshold = 50", "reload_threshold = 0", 7, "1 to"),
     ("reload_threshold = 50", "reload_treshold = 50", 7, "reload_treshold"),
+    ("reload_threshold = 50", "log_levels = 4999", 7, "request ids"),
     ('kind = "ethernet"', 'kind = "can"', 10, "CAN"),
     ('kind = "ethernet"', 'kind = "ethernet"\ngroup = "10.0.0.1"', 11, "multicast"),
     ("number = 2", "number = 1", 17, "twice"),
@@ -97,6 +98,17 @@ def test_every_mistake_is_told_at_once(tmp_path):
     with pytest.raises(ChassisFileError) as refused:
         read(tmp_path, text)
     assert [line for line, _ in refused.value.mistakes] == [2, 17]
+
+
+def test_a_wrong_role_is_one_mistake(tmp_path):
+    with pytest.raises(ChassisFileError) as refused:
+        read(tmp_path, RIGHT.replace('role = "sip-cluster"', 'role = "router"'))
+    assert [line for line, _ in refused.value.mistakes] == [18]
+
+
+def test_the_least_log_is_taken(tmp_path):
+    text = RIGHT.replace("reload_threshold = 50", "log_levels = 5000")
+    assert read(tmp_path, text).log_levels == 5000
 
 
 def test_keys_inside_a_long_string_are_no_keys(tmp_path):

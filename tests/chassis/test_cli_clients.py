@@ -16,6 +16,7 @@ import pytest
 from firmware.location import record
 from firmware.runtime.console import Console
 from firmware.runtime.management import Commands
+from host_tools import door as door_client
 from host_tools import dump
 from host_tools.control import ControlServer, ask_once
 from host_tools.door import DoorClient, DoorRefusal
@@ -83,6 +84,42 @@ def test_the_second_door_is_tried_when_the_first_is_closed():
     with pytest.raises(ToolError) as nobody, DoorClient([dead]):
         pass
     assert nobody.value.exit_code == 3
+
+
+def published(tmp_path, doors):
+    """A StateDir that publishes these doors, as a running chassis does."""
+    state = StateDir(tmp_path)
+    state.create()
+    state.acquire()
+    state.publish({"pid": 1, "slots": [], "doors": doors})
+    return state
+
+
+@pytest.mark.parametrize("active", [3, 7])
+def test_of_two_doors_the_active_location_servers_is_asked(tmp_path, monkeypatch, active):
+    doors = {}
+    with line_server([b'{"ok":true}\n']) as (right, taken), \
+            socket.create_server(("127.0.0.1", 0)) as standby:
+        for slot in (3, 7):
+            doors[str(slot)] = right if slot == active else standby.getsockname()
+        state = published(tmp_path, doors)
+        monkeypatch.setattr(door_client, "ask_once", lambda state, op: {"slot": active})
+        with door_client.open_door(state) as door:
+            door.ask("level")
+        state.release()
+    assert taken == [{"op": "level"}]
+
+
+def test_one_door_needs_no_question(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("the chassis was asked")
+
+    monkeypatch.setattr(door_client, "ask_once", refuse)
+    with line_server([b'{"ok":true}\n']) as (address, _):
+        state = published(tmp_path, {"3": address})
+        with door_client.open_door(state) as door:
+            door.ask("level")
+        state.release()
 
 
 def test_the_control_socket_answers_however_deep_the_state_is(tmp_path):

@@ -4,10 +4,11 @@ import errno
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
-from host_tools import cli, power
+from host_tools import cli, power, records_file
 from host_tools.chassis_file import read_chassis_file
 from host_tools.state_dir import StateDir
 
@@ -72,7 +73,8 @@ WRONG = (
     ("provision", "add", "a@b", "192.0.2.1"), ("provision", "add", "a@b", "sip:a@c", "--q", 2),
     ("provision", "add", "a@b", "sip:a@c", "--wait", "soon"),
     ("provision", "route", "add", "x", "sip:a@c"), ("provision", "import", "/nowhere/x.csv"),
-    ("up", "/nowhere/x.toml"))
+    ("provision", "export", "/dev/null"), ("provision", "export", "/"),
+    ("provision", "subscriber", "add", "a@b"), ("up", "/nowhere/x.toml"))
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=lambda a: " ".join(map(str, a)))
@@ -80,6 +82,33 @@ def test_wrong_arguments(capsys, tmp_path, arguments):
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", [(), ("provision",), ("bus",), ("provision", "route")])
+def test_a_group_without_a_verb_shows_its_help(capsys, group):
+    code, out, err = run(capsys, *group)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: " + " ".join(("chassis",) + group)) and "Commands:" in err
+
+
+def test_no_line_of_the_help_is_cut(capsys):
+    for group in ((), ("provision",), ("provision", "subscriber"), ("bus",)):
+        code, out, _ = run(capsys, *group, "--help")
+        assert code == 0 and "..." not in out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("provision", "import")])
+def test_a_file_that_may_not_be_read_is_code_4(capsys, tmp_path, monkeypatch, arguments):
+    def refuse(*arguments, **words):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "x")
+
+    path = tmp_path / "x"
+    path.write_text("x", encoding="utf-8")
+    monkeypatch.setattr(records_file, "open", refuse, raising=False)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    code, out, err = run(capsys, *arguments, path)
+    assert (code, out) == (4, "")
+    assert err.count("\n") == 1 and str(path) in err
 
 
 def test_a_console_port_that_is_not_there(capsys):

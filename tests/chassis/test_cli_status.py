@@ -10,8 +10,8 @@ from host_tools.credentials import ha1_of
 from host_tools.description import Slot
 from host_tools.hot_swap import SlotState
 from host_tools.operations import has_drained
-from host_tools.status import card_document, merge_health, unready
-from host_tools.tables import status_table
+from host_tools.status import active_server, card_document, merge_health, unready
+from host_tools.tables import plain_table, status_table
 
 # INTERFACE: what each entry of `cards` has, and what we add
 KEYS = {"slot", "role", "board", "interpreter", "firmware", "state", "incarnation", "pid",
@@ -155,6 +155,33 @@ def test_when_a_card_has_drained():
     assert not has_drained("switch", beat(states.DRAINING, states.PRIMARY))
     assert has_drained("switch", beat(states.DRAINING, states.SECONDARY))
     assert has_drained("switch", beat(states.OUT_OF_SERVICE, states.PRIMARY))
+    # nobody is there to take the VIP: waiting would not help
+    assert has_drained("switch", beat(states.DRAINING, states.PRIMARY), has_mate=False)
+    assert not has_drained("switch", beat(states.IN_SERVICE, states.PRIMARY), has_mate=False)
+
+
+def test_which_location_server_is_active():
+    slots = [Slot(1, "location-server", "b"), Slot(2, "location-server", "b"),
+             Slot(4, "sip-cluster", "b")]
+
+    def server(redundancy, level):
+        told = beat(states.IN_SERVICE, redundancy)
+        told[7] = level
+        return told
+
+    assert active_server(slots, {4: beat(states.IN_SERVICE)}) is None
+    heard = {1: server(states.STANDBY, 9), 2: server(states.ACTIVE, 8)}
+    assert active_server(slots, heard) == 2
+    assert active_server(slots, {1: heard[1]}) == 1
+    assert active_server(slots, {1: server(states.ACTIVE, 7), 2: heard[2]}) == 2
+
+
+def test_the_table_of_a_pipe_has_no_blanks_at_the_end_of_a_line():
+    card = document(Slot(4, "sip-cluster", "b"), {})
+    text = plain_table({"chassis": "lab", "vip": "127.0.0.1:5", "cards": [card]}, 200)
+    lines = text.split("\n")
+    assert lines == [line.rstrip() for line in lines] and lines[-1]
+    assert "in-service" in text
 
 
 def test_ha1_is_the_hash_of_user_realm_password():

@@ -48,17 +48,23 @@ build/sipload: $(SIPLOAD) $(wildcard host_tools/sipload/*.h)
 micropython: ## build/micropython/micropython, where it can be had without root
 	@$(PYTHON) $(BOOTSTRAP)/fetch_micropython.py --optional
 
+.PHONY: micropython-wasm
+micropython-wasm:
+	@$(PYTHON) $(BOOTSTRAP)/fetch_micropython_wasm.py
+
 .PHONY: test-setup
 test-setup:
 	@$(PYTHON) $(BOOTSTRAP)/install_peers.py
+	@$(PYTHON) $(BOOTSTRAP)/fetch_micropython_wasm.py --optional
 	@$(MAKE) --silent --no-print-directory .venv/.test setup micropython
 
 .PHONY: test
-test: test-setup ## set up all that is needed and pass every test
+test: test-setup ## set up all that is needed and pass every test (portable-wasm where node and npm are)
 	$(VENV)/python tests/tools/run_suites.py
 
 .PHONY: test-all
-test-all: test ## make test and the suites that need heavy tools (none yet)
+test-all: test-setup ## make test; with CI=true it fails when there is no node or npm
+	$(VENV)/python tests/tools/run_suites.py --all
 
 .PHONY: bench
 bench: test-setup ## benchmarks beside their peers and limits, as ratios; writes bench.json

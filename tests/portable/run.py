@@ -29,8 +29,8 @@ def split_path(path):
     return folder or ".", name[:-3] if name.endswith(".py") else name
 
 
-def run_file(path):
-    """Run every test of one file; return (passed, failed). Failing to import is one failure."""
+def load(path):
+    """Import the test file `path`; return (module, names of its tests), (None, ()) if it fails."""
     folder, name = split_path(path)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -39,22 +39,33 @@ def run_file(path):
     except Exception as error:
         print("FAILED", path, "(import)")
         print_failure(error)
+        return None, ()
+    return module, [test for test in sorted(dir(module))
+                    if test.startswith("test_") and callable(getattr(module, test))]
+
+
+def run_test(path, module, test):
+    """Call one test; whether it passed."""
+    gc.collect()
+    try:
+        getattr(module, test)()
+    except Exception as error:
+        print("FAILED", path, test)
+        print_failure(error)
+        return False
+    return True
+
+
+def run_file(path):
+    """Run every test of one file; return (passed, failed). Failing to import is one failure."""
+    module, tests = load(path)
+    if module is None:
         return 0, 1
-    passed = failed = 0
-    for test in sorted(dir(module)):
-        function = getattr(module, test)
-        if not test.startswith("test_") or not callable(function):
-            continue
-        gc.collect()
-        try:
-            function()
-            passed += 1
-        except Exception as error:
-            failed += 1
-            print("FAILED", path, test)
-            print_failure(error)
-    del sys.modules[name]
-    return passed, failed
+    passed = 0
+    for test in tests:
+        passed += run_test(path, module, test)
+    del sys.modules[split_path(path)[1]]
+    return passed, len(tests) - passed
 
 
 def main(paths):

@@ -1,11 +1,13 @@
-"""Run every test suite in order and sum up: `run_suites.py [SUITE...]`.
+"""Run every test suite in order and sum up: `run_suites.py [--all | SUITE...]`.
 
 The last lines name each suite with its figures, SKIPPED and the reason where it could not run
 (a failure when CI=true), and end with `N passed, N failed`. Exit code 0 only when all passed.
+What an optional suite lacks is no failure even then, unless --all or its name asks for it.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "test"
 MICROPYTHON = ROOT / "build" / "micropython" / "micropython"
+MICROPYTHON_WASM = ROOT / "build" / "micropython-wasm" / "micropython.mjs"
 SUITE_TIMEOUT_S = 600
 CC = os.environ.get("CC", "cc")
 C_FLAGS = (
@@ -128,12 +131,37 @@ def portable_micropython():
     return outcome
 
 
+def wasm_lacks():
+    """What the suite portable-wasm lacks on this computer; None when it can run."""
+    if not shutil.which("node"):
+        return "node is not installed"
+    if not MICROPYTHON_WASM.exists():
+        return "32-bit MicroPython could not be fetched; `make micropython-wasm` says why"
+    return None
+
+
+def portable_wasm():
+    """tests/portable on a 32-bit MicroPython under Node: no sockets, the pure fast path."""
+    lacks = wasm_lacks()
+    if lacks:
+        return Outcome(skips=[lacks])
+    report = RESULTS / "portable_wasm.txt"
+    with report.open("w") as out:
+        code = run(["node", "tests/tools/portable_wasm.mjs"], stdout=out, stderr=out)
+    text = report.read_text()
+    print(text)
+    counts = re.search(r"^(\d+) passed, (\d+) failed\n\Z", text, re.MULTILINE)
+    passed, failed = map(int, counts.groups()) if counts else (0, 1)
+    return Outcome(passed=passed, failed=failed or int(code != 0))
+
+
 SUITES = {
     "lint": lint,
     "c": c_tests,
     "layers": pytest_suite("tests/test_*.py"),
     "portable": pytest_suite("tests/portable", test_timeout_s=30),
     "portable-micropython": portable_micropython,
+    "portable-wasm": portable_wasm,
     "property": pytest_suite("tests/property"),
     "parity": pytest_suite("tests/parity"),
     "fuzz": pytest_suite("tests/fuzz"),
@@ -143,6 +171,8 @@ SUITES = {
     "peers": pytest_suite("tests/peers"),
     "bench": pytest_suite("tests/bench"),
 }
+# suites whose tools a contributor need not have -> what says what is lacking
+OPTIONAL = {"portable-wasm": wasm_lacks}
 
 
 def run_suite(name):
@@ -154,14 +184,19 @@ def run_suite(name):
     return outcome
 
 
-def sum_up(outcomes):
-    """Print one line for each suite and the closing line; return the exit code."""
+def sum_up(outcomes, left_out=()):
+    """Print one line for each suite and the closing line; return the exit code.
+
+    left_out: pairs of an optional suite that did not run and what it lacks.
+    """
     skips_fail = os.environ.get("CI") == "true"
     print("== summary")
     for name, outcome in outcomes.items():
         counts = f"{outcome.passed:5d} passed {outcome.failed:3d} failed"
         print(f"{name:22s}{counts} {outcome.seconds:6.1f} s")
     skips = [(name, reason) for name, outcome in outcomes.items() for reason in outcome.skips]
+    for name, reason in left_out:
+        print(f"SKIPPED {name}: {reason} (only `make test-all` must have it)")
     for name, reason in skips:
         print(f"SKIPPED {name}: {reason}")
     passed = sum(outcome.passed for outcome in outcomes.values())
@@ -174,11 +209,16 @@ def sum_up(outcomes):
 
 
 def main(names):
-    unknown = set(names) - set(SUITES)
+    wanted = [name for name in names if name != "--all"]
+    unknown = set(wanted) - set(SUITES)
     if unknown:
         sys.exit(f"no suite {', '.join(sorted(unknown))}; there are: {' '.join(SUITES)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    return sum_up({name: run_suite(name) for name in names or SUITES})
+    left_out = {}
+    if not names:
+        left_out = {name: lacks() for name, lacks in OPTIONAL.items() if lacks()}
+    wanted = [name for name in wanted or SUITES if name not in left_out]
+    return sum_up({name: run_suite(name) for name in wanted}, left_out.items())
 
 
 if __name__ == "__main__":

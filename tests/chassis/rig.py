@@ -1,4 +1,8 @@
-"""Runs the `chassis` command as a user would, and ends what it started by its published pids."""
+"""Runs the `chassis` command as a user would, and ends what it started by its published pids.
+
+What a test asks over and over (status, dumps) goes to the command's own functions in this
+process: a new interpreter for each question would take the machine from the cards.
+"""
 
 import json
 import os
@@ -7,6 +11,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from host_tools.control import ask_once
+from host_tools.dump import dump_card, record_line
+from host_tools.state_dir import StateDir
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "boards" / "chassis" / "demo.toml"
@@ -25,7 +33,7 @@ def wait_for(condition, what, timeout_s=30):
         if found:
             return found
         assert time.monotonic() < end, "not within {} s: {}".format(timeout_s, what)
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def alive(pid):
@@ -44,10 +52,15 @@ class Chassis:
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.file = self.folder / "chassis.toml"
-        text = DEMO.read_text()
-        assert 'vip = "127.0.0.1:5060"' in text
-        self.file.write_text(text.replace("127.0.0.1:5060", "127.0.0.1:0"))
+        self.file.write_text(DEMO.read_text())
+        self.edit('vip = "127.0.0.1:5060"', 'vip = "127.0.0.1:0"')
         self._pids = set()
+
+    def edit(self, find, write):
+        """Replace the one place of `find` in the chassis file."""
+        text = self.file.read_text()
+        assert text.count(find) == 1, find
+        self.file.write_text(text.replace(find, write))
 
     def run(self, *words, expect=0, text=None, check=True):
         """Run `chassis` with these words; CompletedProcess. expect: the exit code it must have."""
@@ -83,7 +96,16 @@ class Chassis:
 
     def cards(self):
         """The cards of `chassis status` by slot."""
-        return {card["slot"]: card for card in self.ask("status")["cards"]}
+        return {card["slot"]: card for card in self.control("status")["cards"]}
+
+    def control(self, op, **fields):
+        """Ask the running chassis what the verbs ask it; its answer."""
+        return ask_once(StateDir(self.state), op, **fields)
+
+    def counters(self, slot):
+        """The counters that a card's console tells, name -> int."""
+        answer = self.control("command", slot=slot, line="counters")
+        return {line.split()[0]: int(line.split()[1]) for line in answer["text"].splitlines()}
 
     def pid(self, slot):
         """The pid of the card in `slot`."""
@@ -122,15 +144,11 @@ class Chassis:
         wait_for(check, "every card in service and coherent", 60)
         self.published()
 
-    def dumps(self):
-        """The dump of every cluster card, as text, by slot."""
-        return {slot: self.run("dump", slot).stdout for slot in CLUSTER}
-
     def equal_dump(self):
         """The one dump that all cluster cards give: records by AOR, others by their own text."""
-        dumps = self.dumps()
-        assert len(set(dumps.values())) == 1, "dumps differ"
-        lines = dumps[CLUSTER[0]].splitlines()
+        dumps = [dump_card(StateDir(self.state), slot, print)[0] for slot in CLUSTER]
+        assert all(dump == dumps[0] for dump in dumps), "dumps differ"
+        lines = [record_line(key, value) for key, value in dumps[0].items()]
         return {json.loads(line).get("aor", line): json.loads(line) for line in lines}
 
     def end(self):

@@ -4,12 +4,19 @@ import pytest
 from rig import CLUSTER, wait_for
 from streams import Calls, Provisioning, Registrations
 
-VICTIMS = {"primary switch": None, "location server": 3, "cluster card": 4, "micropython card": 6}
+VICTIMS = ("primary switch", "secondary switch", "location server", "cluster card",
+           "micropython card")
 
 
-@pytest.mark.parametrize("victim", list(VICTIMS))
+def slot_of(chassis, victim):
+    primary = chassis.primary()
+    return {"primary switch": primary, "secondary switch": 3 - primary, "location server": 3,
+            "cluster card": 4, "micropython card": 6}[victim]
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_kill_9_loses_nothing(chassis, callee, victim):
-    slot = VICTIMS[victim] or chassis.primary()
+    slot = slot_of(chassis, victim)
     before = chassis.cards()[slot]["incarnation"]
     provisioning, registrations = Provisioning(chassis), Registrations(chassis)
     calls = [Calls(chassis, "callee") for _ in range(3)]

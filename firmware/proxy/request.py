@@ -8,7 +8,8 @@ from firmware.proxy.config import DEFAULT_PORT
 from firmware.sip.builder import response_head
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS
-from firmware.sip.headers import SentByMemory, Via, check_name_addr, parse_cseq, tag_of
+from firmware.sip.headers import (
+    SentByMemory, UnreadVia, Via, check_name_addr, parse_cseq, tag_of)
 
 MAX_FORWARDS_LIMIT = 255  # RFC 3261 20.22
 
@@ -19,7 +20,7 @@ class Request:
     message: SipMessage.  via: its topmost Via.  uri: Uri, set by the server.  host: source
     address as bytes.  reply_to: (host text, port) by RFC 3261 18.2.2 and RFC 3581.  call_id:
     bytes.  cseq: int.  to_tag: bytes, None outside a dialog.  ready: True once an answer can be
-    built.
+    built.  fault: the Malformed of a Via or To that cannot be read, for `check`.
     """
 
     def __init__(self, message, sender_limit):
@@ -37,6 +38,7 @@ class Request:
         self.end = 0
         self.to_tag = None
         self.may_add_tag = False
+        self.fault = None
         self.now_ms = 0
         self.now_s = 0
 
@@ -48,7 +50,12 @@ class Request:
         message = self.message
         if not message.answerable():
             raise Malformed("needed header missing")
-        via = Via(message.via_value, self._senders)
+        self.fault = None
+        try:
+            via = Via(message.via_value, self._senders)
+        except Malformed as fault:
+            self.fault = fault
+            via = UnreadVia(message.via_value)
         self.via = via
         self.host = host
         self.port = source[1]
@@ -60,10 +67,12 @@ class Request:
         self.now_ms = now_ms
         self.now_s = now_s
         try:
+            check_name_addr(message.to_value)
             self.to_tag = tag_of(message.to_value)
             self.may_add_tag = self.to_tag is None
-        except Malformed:
+        except Malformed as fault:
             # the answer is a 400, and what is added to a broken value may land anywhere in it
+            self.fault = fault
             self.to_tag = None
             self.may_add_tag = False
         self.ready = True
@@ -78,6 +87,8 @@ class Request:
             raise SipError(505)
         if message.kind == layout.KIND_BAD_REQUEST:
             raise Malformed("malformed request line")
+        if self.fault is not None:
+            raise self.fault
         if message.repeated:
             raise Malformed("header repeated")
         self.cseq, method = parse_cseq(message.cseq_value)
@@ -86,7 +97,6 @@ class Request:
         if not self.call_id or self.call_id.strip(LWS) != self.call_id or b" " in self.call_id:
             raise Malformed("bad Call-ID")
         check_name_addr(message.from_value)
-        check_name_addr(message.to_value)
         self.end = message.end()
 
     def max_forwards(self):

@@ -120,12 +120,14 @@ class Stateless:
     def branch(self, request):
         """The branch of the forwarded copy (16.11).
 
-        Deviation for RFC 2543 clients (no magic cookie): the To tag stays out of the hash, so
-        that the ACK to a failure, which has one, follows its INVITE.
+        Deviation for RFC 2543 clients (no magic cookie, or nothing behind it: RFC 4475 3.2.1):
+        the To tag stays out of the hash, so that the ACK to a failure, which has one, follows
+        its INVITE.
         """
         via = request.via
         secrets = self._secrets
-        if via.branch is not None and via.branch.startswith(MAGIC):
+        branch = via.branch
+        if branch is not None and len(branch) > len(MAGIC) and branch.startswith(MAGIC):
             sent_by = via.host + b":%d" % via.port
             own = secrets.branch_hash(via.branch, sent_by)
         else:
@@ -174,7 +176,7 @@ class Stateless:
         The topmost Via must be ours with a right branch and another must follow (16.7 steps 1
         and 3, 16.11, 18.1.2); a 100 passes as well, since the request passed without one of ours.
         """
-        if not message.answerable():
+        if message.repeated or not message.answerable():
             return None
         end = message.end()
         item = message.first[layout.H_VIA]

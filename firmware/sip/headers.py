@@ -70,6 +70,24 @@ class Via:
         return b";".join(parts)
 
 
+class UnreadVia:
+    """A Via value that breaks the grammar, for the answer that says so.
+
+    It is copied as it is, and the answer goes to where the request came from.
+    """
+
+    branch = None
+    rport = b""
+
+    def __init__(self, data):
+        self.text = data
+        self.end = len(data)
+
+    def answered(self, host, port):
+        """The value as it is; nothing can be added to what cannot be read."""
+        return self.text
+
+
 class SentByMemory:
     """Remembers the sent-by texts of the last senders taken apart; forgets all when full.
 

@@ -87,9 +87,10 @@ class SipMessage:
         return self.data[start:start + self.spans[layout.URI_LENGTH]]
 
     def answerable(self):
-        """True when a response can be built: each needed header is there once (8.2.6).
+        """True when a response can be built: each needed header is there (8.2.6).
 
-        Then via_value, from_value, to_value, call_id and cseq_value hold their values.
+        Then via_value, from_value, to_value, call_id and cseq_value hold the values of the first
+        of each; `repeated` tells whether one stands there twice.
         """
         first = self.first
         spans = self.spans
@@ -104,13 +105,7 @@ class SipMessage:
             values.append(unfold(value) if spans[item + 5] else value)
         (self.via_value, self.from_value, self.to_value, self.call_id,
          self.cseq_value) = values
-        return not (self.repeated and self._repeats_needed())
-
-    def _repeats_needed(self):
-        for header in _NEEDED:
-            if header != layout.H_VIA and len(self.items(header)) > 1:
-                return True
-        return False
+        return True
 
     def header(self, header):
         """The value of the first header with this id on one line, or None."""

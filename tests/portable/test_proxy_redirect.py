@@ -233,11 +233,25 @@ def test_unanswerable_is_dropped_and_counted():
         assert gone in text
         assert exchange(one, text.replace(gone, b"")) == []
         assert one.counters["unanswerable"] == 1 and one.counters["dropped"] == 1
-    for noise in (b"x", b"\0" * 30, b"GET / HTTP/1.0\r\n\r\n", text[:-2],
-                  text.replace(b"SIP/2.0/UDP", b"SIP/9/UDP"), b"\xff" * 2000):
+    for noise in (b"x", b"\0" * 30, b"GET / HTTP/1.0\r\n\r\n", text[:-2], b"\xff" * 2000):
         one = card()
         assert exchange(one, noise) == []
         assert one.counters["dropped"] == 1
+
+
+def test_4475_3_1_2_1_unread_via_is_answered_to_the_source():
+    for via in ("SIP/2.0/UDP 192.0.2.15;;,;,,", "SIP/9/UDP a", "SIP/2.0/UDP", "a"):
+        text = request("INVITE", BOB, via="Via: " + via)
+        datagram, address = only(exchange(card(), text, ("192.0.2.9", 777)))
+        assert status(datagram) == 400 and address == ("192.0.2.9", 777)
+        assert values(datagram, b"Via") == [via.encode()]
+        assert exchange(card(), text.replace(b"INVITE", b"ACK")) == []
+
+
+def test_4475_3_3_8_repeated_header_is_400():
+    text = request("INVITE", BOB, "Call-ID: other", "To: <sip:x@y>;tag=1")
+    datagram, _ = only(exchange(card(), text))
+    assert status(datagram) == 400 and values(datagram, b"Call-ID") == [b"c1@192.0.2.1"]
 
 
 def test_keepalive_is_no_error():

@@ -74,6 +74,15 @@ def test_16_11_same_branch_from_every_card_and_for_cancel_and_failure_ack():
     assert values(only(exchange(card(), other))[0], b"Via")[0] != branch
 
 
+def test_4475_3_2_1_a_bare_cookie_tells_no_transactions_apart():
+    via = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK"
+    one, _ = only(exchange(card(), request("INVITE", BOB, via=via)))
+    two, _ = only(exchange(card(), request("INVITE", BOB, via=via, call_id="other")))
+    assert values(one, b"Via")[0] != values(two, b"Via")[0]
+    ack = request("ACK", BOB, via=via, to="<sip:bob@example.com>;tag=zz")
+    assert values(only(exchange(card(), ack))[0], b"Via")[0] == values(one, b"Via")[0]
+
+
 def test_16_11_rfc2543_client_without_cookie():
     via = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=1"
     first, _ = only(exchange(card(), request("INVITE", BOB, via=via)))

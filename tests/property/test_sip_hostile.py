@@ -89,12 +89,16 @@ def check_answer(received, answer):
     told = parsed(answer)
     assert told.kind == layout.KIND_RESPONSE and told.answerable()
     for header in (layout.H_FROM, layout.H_CALL_ID, layout.H_CSEQ):
-        assert told.headers(header) == asked.headers(header)
+        assert told.headers(header) == asked.headers(header)[:1]
     assert told.header(layout.H_TO).startswith(asked.header(layout.H_TO))
     sent = asked.headers(layout.H_VIA)
     back = told.headers(layout.H_VIA)
     assert back[1:] == sent[1:]
-    top = Via(asked.via_value)
+    try:
+        top = Via(asked.via_value)
+    except Malformed:
+        assert told.status in (400, 505) and back[0] == sent[0]
+        return
     told_top = Via(told.via_value)
     assert told_top.branch == top.branch and told_top.host == top.host
     assert back[0][told_top.end:] == sent[0][top.end:]

@@ -40,6 +40,7 @@ class Emulator:
         self._tell = tell
         self._cards = {}
         self._stop = None
+        self._is_published = False
         self._control = ControlServer(state.socket, Operations(self).table())
 
     async def run(self, work=None):
@@ -164,8 +165,20 @@ class Emulator:
         self.state.withdraw()
 
     def publish(self):
-        """Write chassis.json as it is now."""
-        self.state.publish({
+        """Write chassis.json as it is now.
+
+        ToolError when that fails the first time; later a full disk is told and no card ends.
+        """
+        try:
+            self.state.publish(self._published())
+        except ToolError as error:
+            if not self._is_published:
+                raise
+            self._tell(error.message)
+        self._is_published = True
+
+    def _published(self):
+        return {
             "chassis": self.description.name, "pid": os.getpid(),
             "file": str(self.description.path.absolute()),
             "vip": list(self.wiring.vip), "buses": self.wiring.buses,
@@ -176,7 +189,7 @@ class Emulator:
                        "direct": self.wiring.direct.get(slot.number),
                        "log": str(self.state.flash(slot.number) / "log.txt")}
                       for slot in self.description.slots],
-        })
+        }
 
     def beats(self):
         """dict slot -> decoded HEARTBEAT of the cards whose process runs and that are heard."""
@@ -204,11 +217,15 @@ class Emulator:
                 "cards": cards}
 
     async def until_ready(self, seconds, only=None):
-        """[] as soon as every card (or slot `only`) is ready, else what is not after `seconds`."""
+        """[] as soon as every card (or slot `only`) is ready, else what is not after `seconds`.
+
+        A slot whose card ended is not waited for.
+        """
         end = time.monotonic() + seconds
         while True:
             cards = (await self.status())["cards"]
             missing = unready(cards, only)
-            if not missing or time.monotonic() >= end:
+            died = only is not None and only not in self.running()
+            if not missing or died or time.monotonic() >= end:
                 return missing
             await asyncio.sleep(0.1)

@@ -19,7 +19,7 @@ def insert(slot, seconds, state, as_json):
     """Put a card into SLOT and power it on, on the flash folder it had."""
     answer = ask_once(state, "insert", seconds + MARGIN_S, slot=slot, seconds=seconds)
     if answer["missing"]:
-        raise ToolError("the card is in, but not ready after {} s: {}; see {}".format(
+        raise ToolError("the card is in, but not ready within {} s: {}; see {}".format(
             seconds, "; ".join(answer["missing"]), state.flash(slot) / "log.txt"))
     if as_json:
         emit_json({"slot": slot, "pid": answer["pid"], "in_service": bool(seconds)})

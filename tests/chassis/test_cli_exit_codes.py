@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from host_tools import cli, power, records_file
+from host_tools.card_process import CardProcess
 from host_tools.chassis_file import read_chassis_file
+from host_tools.errors import ToolError
 from host_tools.state_dir import StateDir
 
 CHASSIS = """\
@@ -184,6 +186,29 @@ def test_a_crashed_chassis_is_cleaned_up_but_a_stranger_is_left_alone(tmp_path):
     state.publish({"pid": 1, "slots": [{"slot": 2, "pid": os.getpid()}]})
     assert state.clean_up_after_crash() == []
     assert state.read_published() == {}
+
+
+def test_a_disk_that_fills_later_ends_no_chassis(tmp_path, monkeypatch):
+    def full(document):
+        raise ToolError("the disk is full")
+
+    told = []
+    state = StateDir(tmp_path / "state")
+    emulator = power.prepare(read_chassis_file(chassis_file(tmp_path)), state, told.append)
+    try:
+        emulator._cards = {number: CardProcess(number) for number in (1, 2)}
+        with monkeypatch.context() as early:
+            early.setattr(state, "publish", full)
+            with pytest.raises(ToolError):
+                emulator.publish()
+        emulator.publish()
+        monkeypatch.setattr(state, "publish", full)
+        emulator.publish()
+    finally:
+        for card in emulator._cards.values():
+            card.close()
+        state.release()
+    assert told == ["the disk is full"]
 
 
 def test_the_port_chosen_for_a_vip_of_port_0_is_shown(tmp_path):

@@ -31,3 +31,18 @@ def test_the_last_switch_card_drains_at_once(chassis):
     for slot in (1, 2):
         chassis.run("insert", slot)
     chassis.whole()
+
+
+def test_a_card_that_dies_at_once_is_not_waited_for(chassis):
+    chassis.run("extract", 5)
+    card = chassis.state / "slot5" / "card.json"
+    right = card.read_text(encoding="utf-8")
+    card.write_text("{", encoding="utf-8")
+    begun = time.monotonic()
+    try:
+        done = chassis.run("insert", 5, expect=1)
+    finally:
+        card.write_text(right, encoding="utf-8")
+    assert time.monotonic() - begun < SHORT_S
+    assert "slot 5 (sip-cluster) is absent" in done.stderr and "log.txt" in done.stderr
+    chassis.insert(5)

@@ -1,5 +1,7 @@
 """What one cluster card's SIP is told: domains, addresses, limits. Pure; both interpreters."""
 
+from firmware.sip.uri import is_ipv4
+
 PROXY = "proxy"
 REDIRECT = "redirect"
 DEFAULT_PORT = 5060  # RFC 3261 19.1.2
@@ -27,13 +29,15 @@ class Domain:
     """One domain the chassis is responsible for.
 
     name: bytes, lower case.  mode: PROXY or REDIRECT.  auth: False lets anyone register there.
-    realm: bytes, of the digest challenge; subscribers' HA1 are made with it.
+    realm: bytes, of the digest challenge; subscribers' HA1 are made with it.  by_address: True
+    when the name is an IPv4 address.
     """
 
     def __init__(self, name, mode, auth, realm):
         if mode not in (PROXY, REDIRECT):
             raise ValueError("domain {}: mode must be proxy or redirect".format(name))
         self.name = name
+        self.by_address = is_ipv4(name)
         self.mode = mode
         self.auth = auth
         self.realm = realm

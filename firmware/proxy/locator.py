@@ -6,7 +6,7 @@ RFC 3261 16.5 and 8.3; every answer comes from the card's own copy. Pure; both i
 from firmware.location import number, record
 from firmware.proxy.config import DEFAULT_PORT
 from firmware.sip.errors import Malformed, SipError
-from firmware.sip.uri import is_ipv4, parse_uri, telephone_digits
+from firmware.sip.uri import parse_uri, telephone_digits
 
 MAX_STEPS = 8  # records that lead to records of ours, before it counts as a loop
 
@@ -40,20 +40,27 @@ class Locator:
         """True when the host and port of a Uri are the VIP or this card."""
         return (uri.host, uri.port or DEFAULT_PORT) in self.config.own
 
-    def domain_of(self, uri):
+    def domain_of(self, uri, is_hop=False):
         """The Domain responsible for a Uri, or None.
 
-        A domain named by text is ours without a port, at 5060 and at the VIP's port; one named by
-        an address only at the VIP's port, since other servers live at other ports there. The
-        VIP's own address stands for the default domain.
+        is_hop: the Uri is where to send (a contact, the target of a dialog), not whom to find.
+        A domain named by text is ours without a port, at 5060 and at the VIP's port. One named by
+        an address is ours at the VIP's port, since other servers live at other ports there, and
+        without a port: an address of record has none (10.3 step 5), but a hop without one means
+        5060 (19.1.2). The VIP's own address stands for the default domain.
         """
         config = self.config
         if uri.scheme == b"tel":
             return config.default_domain
         domain = config.domains.get(uri.host)
         if domain is not None:
-            port = uri.port or DEFAULT_PORT
-            if port == config.vip_port or port == DEFAULT_PORT and not is_ipv4(uri.host):
+            port = uri.port
+            if port == config.vip_port:
+                return domain
+            if port == 0:
+                if not (is_hop and domain.by_address) or config.vip_port == DEFAULT_PORT:
+                    return domain
+            elif port == DEFAULT_PORT and not domain.by_address:
                 return domain
         return config.default_domain if self.is_own(uri) else None
 
@@ -134,7 +141,7 @@ class Locator:
             key = key or step_key
             binding = self.choose(bindings, call_id)
             parsed = parse_uri(binding.contact)
-            domain = self.domain_of(parsed)
+            domain = self.domain_of(parsed, True)
             if domain is None or binding.path or parsed.user is None:
                 return Target(parsed.request_uri(), parsed, binding.path, key)
             uri = parsed

@@ -124,7 +124,7 @@ class SipServer:
             routes = route_set.read(request, self.locator, self._secrets)
             if routes.uri is not None:
                 uri = request.uri = parse_uri(routes.uri)
-        domain = self.locator.domain_of(uri)
+        domain = self.locator.domain_of(uri, routes.trusted)
         ours = domain is not None or self.locator.is_own(uri)
         if ours and not routes.routes:
             if method == layout.METHOD_REGISTER:

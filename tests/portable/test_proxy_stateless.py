@@ -344,3 +344,37 @@ def test_whereto():
                       ("no:x", 416), ("sip:example.com", 405)):
         assert one.whereto("INVITE", uri, NOW_S)["status"] == code
     assert one.to_send() is None
+
+
+def address_card(vip_port, contact=b"sip:bob@192.0.2.4:5070"):
+    """A card whose domain is the VIP's own address."""
+    store = PlainStore()
+    aor(store, b"bob@192.0.2.10", binding(contact))
+    return server(store, vip=("192.0.2.10", vip_port),
+                  domains=[{"name": "192.0.2.10", "mode": "proxy"}])
+
+
+def test_19_1_2_domain_named_by_an_address():
+    for vip_port, ours, foreign in ((5999, ("", ":5999"), (":5060", ":6000")),
+                                    (5060, ("", ":5060"), (":5999",))):
+        for port in ours:
+            uri = "sip:bob@192.0.2.10" + port
+            assert only(exchange(address_card(vip_port), request("INVITE", uri)))[1] == BOB_ADDRESS
+            own = request("OPTIONS", "sip:192.0.2.10" + port)
+            assert status(only(exchange(address_card(vip_port), own))[0]) == 200
+        for port in foreign:
+            text = request("INVITE", "sip:bob@192.0.2.10" + port)
+            assert status(only(exchange(address_card(vip_port), text))[0]) == 403
+
+
+def test_19_1_2_contact_at_the_vip_s_host_without_a_port_is_at_5060():
+    card = address_card(5999, b"sip:bob@192.0.2.10")
+    datagram, address = only(exchange(card, request("INVITE", "sip:bob@192.0.2.10")))
+    assert address == ("192.0.2.10", 5060)
+    route = values(datagram, b"Record-Route")[0].decode()
+    # the caller's next request of this dialog goes to that contact, not to the record
+    text = request("BYE", "sip:bob@192.0.2.10", "Route: " + route,
+                   to="<sip:bob@192.0.2.10>;tag=2", cseq=2)
+    datagram, address = only(exchange(address_card(5999), text))
+    assert address == ("192.0.2.10", 5060)
+    assert datagram.startswith(b"BYE sip:bob@192.0.2.10 SIP/2.0\r\n")

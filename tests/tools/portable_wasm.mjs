@@ -1,4 +1,5 @@
-// The portable tests on a 32-bit MicroPython: `node tests/tools/portable_wasm.mjs [FILE...]`.
+// The portable tests on a 32-bit MicroPython: `node tests/tools/portable_wasm.mjs [FILE...]`,
+// or a portable script on it: `node tests/tools/portable_wasm.mjs --script SCRIPT [ARGUMENT...]`.
 //
 // FILE: names in tests/portable, all `test_*.py` but LEFT_OUT when there are none. The interpreter
 // is MicroPython's WebAssembly port in build/micropython-wasm (`make micropython-wasm`): small
@@ -27,7 +28,6 @@ import gc, os, sys
 os.chdir("${HOME}")
 sys.path[:] = ["${PORTABLE}", ".", ".frozen"]
 assert sys.maxsize == 2**31 - 1, "this interpreter is not a 32-bit one"
-import run
 `;
 
 /** Copy the folder or file `from` of this computer to `to` of the interpreter's file system. */
@@ -71,7 +71,7 @@ async function runFile(loadMicroPython, name) {
             return false;
         }
     };
-    if (!call(`module, tests = run.load("${file}"); names = " ".join(tests)`)) {
+    if (!call(`import run; module, tests = run.load("${file}"); names = " ".join(tests)`)) {
         failed = 1;
     } else if (python.globals.get("module") === null) {
         failed = 1;
@@ -105,14 +105,36 @@ function chosen(asked) {
     return all.filter((name) => !(name in LEFT_OUT)).sort();
 }
 
+/** Run a portable script as the main program; returns 1 when an exception ended it, else 0. */
+async function runScript(loadMicroPython, script, args) {
+    const python = await interpreter(loadMicroPython, (line) => console.log(line));
+    const argv = [script, ...args].map((word) => JSON.stringify(word)).join(", ");
+    python.FS.writeFile("/main.py", fs.readFileSync(script));
+    try {
+        python.runPython(`sys.argv[:] = [${argv}]; exec(open("/main.py").read())`);
+    } catch (error) {
+        console.log(String(error));
+        return 1;
+    }
+    return 0;
+}
+
+/** Run the tests of the files, print the sum of them; returns the exit code. */
+async function runTests(loadMicroPython, names) {
+    let passed = 0;
+    let failed = 0;
+    for (const name of names) {
+        const [filePassed, fileFailed] = await runFile(loadMicroPython, name);
+        passed += filePassed;
+        failed += fileFailed;
+    }
+    console.log(`${passed} passed, ${failed} failed`);
+    return failed || !passed ? 1 : 0;
+}
+
 const library = path.join(ROOT, "build", "micropython-wasm", "micropython.mjs");
 const { loadMicroPython } = await import(pathToFileURL(library));
-let passed = 0;
-let failed = 0;
-for (const name of chosen(process.argv.slice(2))) {
-    const [filePassed, fileFailed] = await runFile(loadMicroPython, name);
-    passed += filePassed;
-    failed += fileFailed;
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed || !passed ? 1 : 0);
+const words = process.argv.slice(2);
+process.exitCode = words[0] === "--script"
+    ? await runScript(loadMicroPython, words[1], words.slice(2))
+    : await runTests(loadMicroPython, chosen(words));

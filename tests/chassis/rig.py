@@ -146,10 +146,14 @@ class Chassis:
 
     def equal_dump(self):
         """The one dump that all cluster cards give: records by AOR, others by their own text."""
-        dumps = [dump_card(StateDir(self.state), slot, print)[0] for slot in CLUSTER]
-        assert all(dump == dumps[0] for dump in dumps), "dumps differ"
-        lines = [record_line(key, value) for key, value in dumps[0].items()]
+        lines = [record_line(key, value) for key, value in self.equal_copies().items()]
         return {json.loads(line).get("aor", line): json.loads(line) for line in lines}
+
+    def equal_copies(self):
+        """The one copy that all cluster cards hold: octets of the record by octets of its key."""
+        copies = [dump_card(StateDir(self.state), slot, print)[0] for slot in CLUSTER]
+        assert all(copy == copies[0] for copy in copies), "copies differ"
+        return copies[0]
 
     def end(self):
         """Take it down; whatever is left of what it published is killed and reported."""

@@ -16,6 +16,7 @@ from firmware.locserver.provisioning import ProvisioningTask
 from firmware.locserver.registration import RegisterRequest
 from firmware.locserver.storage_sqlite import SqliteStorage
 from firmware.replica.replica import Replica
+from firmware.switching.encapsulation import ip_bytes
 from tests.sim.world import Crash
 
 SERVER_SLOT = 1
@@ -31,6 +32,9 @@ class SimCard:
     """What both roles share: the node, its frames, its heartbeat."""
 
     role = None
+    plane = None  # (host, port) of its relay socket
+    redundancy = states.NO_REDUNDANCY
+    service = states.IN_SERVICE
 
     def __init__(self, world, slot, incarnation):
         self.world = world
@@ -48,12 +52,13 @@ class SimCard:
 
     def step(self, now_ms):
         """All that is due; True when something was sent or is left to do at once."""
-        deadline = self.node.next_deadline_ms()
-        if deadline is not None and ticks_diff(now_ms, deadline) >= 0:
-            self.node.handle_timer(now_ms)
+        self.node.handle_timer(now_ms)
         event = self.node.next_event()
         while event is not None:
-            self.take(event, now_ms)
+            if event[0] == node.REQUEST and event[3][0] == messages.ECHO:
+                self.node.respond(event[1], event[2], event[3])
+            else:
+                self.take(event, now_ms)
             event = self.node.next_event()
         more = self.role_step(now_ms)
         self._beat(now_ms)
@@ -70,16 +75,30 @@ class SimCard:
 
     def _beat(self, now_ms):
         """As cards/card.py: refreshed every 50 ms, sent at once when the state changes."""
-        if ticks_diff(now_ms, self._beat_at_ms) < 0:
-            return
+        if ticks_diff(now_ms, self._beat_at_ms) >= 0:
+            self.refresh_beat(now_ms)
+
+    def refresh_beat(self, now_ms):
+        """Tell the node what its heartbeats say from now on."""
         self._beat_at_ms = ticks_add(now_ms, BEAT_REFRESH_MS)
-        state, percent, level, birthday, digest, redundancy = self.beat_values()
+        state, percent, level, birthday, digest, staleness_ms = self.beat_values(now_ms)
+        host, port = self.plane or ("0.0.0.0", 0)
         self.node.heartbeat = messages.encode(
-            messages.HEARTBEAT, self.role, states.M4, redundancy, states.IN_SERVICE, state,
-            percent, level, birthday, digest, 0, 0, self.world.now_s, bytes(4), 0, 0, b"sim")
-        if self._said != state:
-            self._said = state
+            messages.HEARTBEAT, self.role, states.M4, self.redundancy, self.service, state,
+            percent, level, birthday, digest, staleness_ms, self.epoch(), self.world.now_s,
+            ip_bytes(host), port, self.connections(), b"sim")
+        said = (self.redundancy, self.service, state, self.plane)
+        if self._said != said:
+            self._said = said
             self.node.beat_now()
+
+    def epoch(self):
+        """As cards/card.py."""
+        return 0
+
+    def connections(self):
+        """As cards/card.py."""
+        return 0
 
     def next_deadline_ms(self, now_ms):
         """When step wants to run."""
@@ -110,6 +129,7 @@ class SimServer(SimCard):
     """The location-server card."""
 
     role = states.LOCATION_SERVER
+    redundancy = states.ACTIVE
 
     def __init__(self, world, incarnation, path, reload_threshold, log_levels):
         super().__init__(world, SERVER_SLOT, incarnation)
@@ -138,11 +158,15 @@ class SimServer(SimCard):
     def _register(self, slot, request_id, octets):
         message = messages.decode(octets, 0, len(octets))
         _, aor, call_id, cseq, _, wildcard, bindings = message
-        wanted = record.decode_aor(bindings, 0, len(bindings))
+        wanted = record.decode_aor(bindings, 0, len(bindings)) if bindings else []
         ticket = self.provisioning.submit(Register(
             request_id, RegisterRequest(aor, call_id, cseq, bool(wildcard), wanted),
             MAX_CONTACTS))
-        self._waiting[ticket] = (slot, request_id)
+        if ticket is None:
+            self.node.respond(slot, request_id, messages.encode(
+                messages.REGISTER_RESULT, 503, self.storage.level, b""))
+        else:
+            self._waiting[ticket] = (slot, request_id)
 
     def role_step(self, now_ms):
         if ticks_diff(now_ms, self._expire_at_ms) >= 0:
@@ -153,6 +177,7 @@ class SimServer(SimCard):
                 self._answer(ticket, result)
         storage = self.storage
         self.world.witness("the server", storage.birthday, storage.level, storage.digest)
+        self.world.committed(storage.level)
         return self.distribution.step(now_ms)
 
     def _answer(self, ticket, result):
@@ -166,10 +191,9 @@ class SimServer(SimCard):
     def role_deadline_ms(self, now_ms):
         return earliest(self._expire_at_ms, self.distribution.next_deadline_ms(now_ms))
 
-    def beat_values(self):
+    def beat_values(self, now_ms):
         storage = self.storage
-        return (states.COHERENT, 100, storage.level, storage.birthday, storage.digest,
-                states.ACTIVE)
+        return states.COHERENT, 100, storage.level, storage.birthday, storage.digest, 0
 
     def kill(self):
         """What was not committed is gone; the file stays."""
@@ -256,10 +280,10 @@ class SimCluster(SimCard):
     def role_deadline_ms(self, now_ms):
         return self.replica.next_deadline_ms()
 
-    def beat_values(self):
-        store = self.store
-        return (self.replica.state, self.replica.load_percent, store.level, store.birthday,
-                store.digest(), states.NO_REDUNDANCY)
+    def beat_values(self, now_ms):
+        replica, store = self.replica, self.store
+        return (replica.state, replica.load_percent, store.level, store.birthday, store.digest(),
+                replica.staleness_ms(now_ms))
 
     def coherent(self):
         """True when the replica says so."""

@@ -11,7 +11,8 @@ SEEDS ?= 1-20
 SECONDS ?= 30
 
 WARNINGS := -std=c99 -O2 -Wall -Wextra -Werror -pedantic -Wconversion
-FASTPATH := $(wildcard firmware/fastpath/*.c)
+FASTPATH := $(wildcard firmware/fastpath/sipfast*.c)
+DATAPLANE := $(if $(filter Linux,$(shell uname -s)),build/libsipplane.so)
 SIPLOAD := $(wildcard host_tools/sipload/*.c)
 
 .PHONY: help
@@ -23,7 +24,7 @@ run: setup micropython ## bring up the emulated demo chassis in the foreground (
 	$(VENV)/chassis up --demo 100
 
 .PHONY: setup
-setup: .venv/.project build/libsipfast.so build/sipload ## .venv with .venv/bin/chassis, and the C fast path
+setup: .venv/.project build/libsipfast.so $(DATAPLANE) build/sipload ## .venv with .venv/bin/chassis, and the C fast path
 
 .venv/.project: pyproject.toml $(BOOTSTRAP)/make_venv.py
 	@test -n "$(PYTHON)" || { echo "setup: no Python 3.11 or newer found; install python3." >&2; exit 1; }
@@ -37,6 +38,11 @@ setup: .venv/.project build/libsipfast.so build/sipload ## .venv with .venv/bin/
 build/libsipfast.so: $(FASTPATH) $(wildcard firmware/fastpath/*.h)
 	@mkdir -p build
 	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $(FASTPATH)
+	@mv $@.new $@
+
+build/libsipplane.so: firmware/fastpath/dataplane_linux.c build/libsipfast.so
+	@mkdir -p build
+	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $< $(FASTPATH)
 	@mv $@.new $@
 
 build/sipload: $(SIPLOAD) $(wildcard host_tools/sipload/*.h)

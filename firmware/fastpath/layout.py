@@ -15,6 +15,7 @@ BAD_ARGUMENT = const(-4)
 NOT_FOUND = const(-5)
 CORRUPT = const(-6)
 BUSY = const(-7)
+NOT_PLAIN = const(-8)
 
 # --- Scanner output: array('H'). The head of HEAD_ITEMS items, then HEADER_ITEMS per header.
 HEAD_ITEMS = const(16)

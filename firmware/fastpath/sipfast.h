@@ -18,6 +18,7 @@
 #define SF_NOT_FOUND (-5)
 #define SF_CORRUPT (-6)      /* the region contradicts itself */
 #define SF_BUSY (-7)         /* another process wrote during every try of a read */
+#define SF_NOT_PLAIN (-8)    /* the message is Python's to answer */
 
 /* ------------------------------------------------------------------------------------------------
  * Hashes
@@ -150,5 +151,52 @@ int32_t sf_table_audit(const void *mem, uint32_t size, uint32_t cursor, uint32_t
 /* Put the records of `count` slots into another table. Returns as audit, or the put's code. */
 int32_t sf_table_copy(const void *mem, uint32_t size, void *other, uint32_t other_size,
                       uint32_t cursor, uint32_t count);
+
+/* ------------------------------------------------------------------------------------------------
+ * Plain answers (sipfast_answer.c): what a redirect server says to a request of the plain kind
+ *
+ * sf_answer writes the whole answer of `firmware/proxy/server.py`, octet for octet, or returns
+ * NOT_PLAIN and leaves the message to it. Plain are: one via-parm in the first
+ * Via header, by UDP; From and To with a name-addr and at most a tag; no folded header, no Route, no
+ * Require; a sip URI without password, escapes or headers; and of those
+ *
+ *      a request for a user of a redirect domain, but REGISTER, CANCEL and methods without an id:
+ *          302 with every live contact (RFC 3261 8.3), 480 without one, 404 for an unknown user.
+ *          A contact that has the domain's name in it may be the Request-URI itself: not plain;
+ *      OPTIONS about this card or the VIP: 200 (11.2);
+ *      ACK to a failure of our own: no answer, since its To has our tag (17.1.1.3).
+ *
+ * config[0..config_length), made by firmware/cards/plain_linux.py, integers little-endian:
+ *
+ *      0 key of To tags 16 | 16 VIP port u16 | 18 most headers u16 | 20 entries u16 | 22 zero u16
+ *      24 entries: flags u8 | length of name u8 | port u16 | name
+ *
+ * An entry is an own address (flags 0, with its port), or a domain (port 0): SF_DOMAIN, SF_REDIRECT,
+ * SF_NUMERIC (an IPv4 address), SF_DEFAULT (the domain the VIP's address stands for).
+ *
+ * peer[6]: the sender, IPv4 address and port, big-endian. now_s: Unix seconds. work: SF_ANSWER_WORK
+ * octets, 4-aligned. Returns the octets written to out[0..capacity), 0 for an ACK that needs no
+ * answer, NOT_PLAIN, or BAD_ARGUMENT; and then result[0] = SF_DID_..., result[1] = the port to answer
+ * to (RFC 3261 18.2.2, RFC 3581), result[2], [3] = start and length of the via-parm that a CANCEL of
+ * this INVITE will have, length 0 for other methods.
+ */
+#define SF_ANSWER_WORK 67584U
+#define SF_ANSWER_HEADERS 64U
+#define SF_CONFIG_HEAD 24U
+#define SF_CONFIG_ENTRY 4U
+
+#define SF_DOMAIN 1U
+#define SF_REDIRECT 2U
+#define SF_NUMERIC 4U
+#define SF_DEFAULT 8U
+
+#define SF_DID_REDIRECT 1U
+#define SF_DID_ERROR 2U
+#define SF_DID_OPTIONS 3U
+#define SF_DID_ACK 4U
+
+int32_t sf_answer(const uint8_t *config, uint32_t config_length, const void *mem, uint32_t size,
+                  const uint8_t *buf, uint32_t length, const uint8_t *peer, uint32_t now_s,
+                  void *work, uint8_t *out, uint32_t capacity, uint32_t *result);
 
 #endif

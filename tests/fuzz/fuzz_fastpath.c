@@ -1,7 +1,7 @@
 /* Hostile input to the C fast path: one entry for libFuzzer and for the mutator in fuzz_main.c.
  *
  * The first octet chooses: a message for the scanner, operations on a sound table beside a model,
- * a table whose octets were overwritten, or rows. Memory is allocated to the octet, so that the
+ * a table whose octets were overwritten, rows, or a request for a plain answer. Memory is allocated to the octet, so that the
  * address sanitizer sees any access outside it.
  */
 #include <stdio.h>
@@ -157,13 +157,46 @@ static void fuzz_rows(const uint8_t *data, uint32_t size)
     free(mem);
 }
 
+/* A request of any octets to a redirect domain with one user: an answer, silence or Python. */
+static void fuzz_answer(const uint8_t *data, uint32_t size)
+{
+    static const uint8_t config[] = {
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0xC4, 0x13, 64, 0, 2, 0, 0, 0,
+        11, 9, 0, 0, 'r', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e',
+        0, 10, 0xC4, 0x13, '1', '9', '2', '.', '0', '.', '2', '.', '1', '0'};
+    static const uint8_t record[] = {1, 0, 24, 2, 0xBC, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                     1, 0, 7, 's', 'i', 'p', ':', 'b', '@', 'h'};
+    static const uint8_t peer[6] = {192, 0, 2, 1, 0x13, 0xC4};
+    uint32_t octets = (uint32_t)sf_table_size(RECORDS, HEAP);
+    uint32_t capacity = 2048;
+    uint8_t *mem = malloc(octets);
+    uint8_t *work = malloc(SF_ANSWER_WORK);
+    uint8_t *out = malloc(capacity);
+    uint8_t *buf = exactly(data, size);
+    uint32_t result[4];
+    sf_table_init(mem, octets, RECORDS, (const uint8_t *)"0123456789abcdef");
+    sf_table_put(mem, octets, (const uint8_t *)"abob@r.example", 14, record, sizeof record);
+    int32_t rc = sf_answer(config, sizeof config, mem, octets, buf, size, peer, 1, work, out,
+                           capacity, result);
+    CHECK(rc == SF_NOT_PLAIN || (rc >= 0 && rc <= (int32_t)capacity));
+    CHECK((rc == 0) == (rc >= 0 && result[0] == SF_DID_ACK));
+    if (rc > 0) {
+        CHECK(memcmp(out, "SIP/2.0 ", 8) == 0 && memcmp(out + rc - 4, "\r\n\r\n", 4) == 0);
+        CHECK(result[1] && result[3] <= size && result[2] <= size - result[3]);
+    }
+    free(buf);
+    free(out);
+    free(work);
+    free(mem);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || size > 0x10000) {
         return 0;
     }
     uint32_t length = (uint32_t)size - 1U;
-    switch (data[0] & 3) {
+    switch (data[0] & 7) {
     case 0:
         fuzz_scan(data + 1, length);
         break;
@@ -173,8 +206,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 2:
         fuzz_corrupted(data + 1, length);
         break;
-    default:
+    case 3:
         fuzz_rows(data + 1, length);
+        break;
+    default:
+        fuzz_answer(data + 1, length);
     }
     return 0;
 }

@@ -31,14 +31,30 @@ def build():
     return program, False
 
 
+# the octet that chooses plain answers, then requests that have one
+PLAIN = b"\4"
+
+
+def plain_requests():
+    """Requests that fuzz_fastpath.c's configuration answers."""
+    from sip_bench import request
+
+    return [request(method, uri, via="Via: SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bKa")
+            for method in ("INVITE", "OPTIONS", "ACK")
+            for uri in ("sip:bob@r.example", "sip:eve@192.0.2.10", "sip:44@r.example",
+                        "sip:r.example")]
+
+
 def corpus():
-    """The scanner's vectors as files of build/fuzz/corpus/."""
+    """The scanner's vectors and plain requests as files of build/fuzz/corpus/."""
     from scanner_vectors import vectors
 
     folder = BUILD / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
     for number, (_, message, _) in enumerate(vectors()):
         (folder / f"vector-{number:02}").write_bytes(message)
+    for number, message in enumerate(plain_requests()):
+        (folder / f"plain-{number:02}").write_bytes(PLAIN + message)
     return folder
 
 

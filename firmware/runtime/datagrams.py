@@ -32,6 +32,28 @@ class PortHandler:
             self._take(port.body, found[0], found[1], found[2], now_ms)
 
 
+class BatchHandler:
+    """Lets a data plane serve the socket of a port; what it leaves goes to take, as above.
+
+    answers: turn() -> items left; item(index, body, now_ms) -> (octets in `body`, peer, via), or
+    None where nothing is left to do.  One turn takes a bounded number of datagrams.
+    """
+
+    def __init__(self, port, answers, take):
+        self._port = port
+        self._answers = answers
+        self._take = take
+
+    def readable(self, now_ms):
+        """Take one turn's datagrams, in the order they came."""
+        body = self._port.body
+        answers = self._answers
+        for index in range(answers.turn()):
+            found = answers.item(index, body, now_ms)
+            if found is not None:
+                self._take(body, found[0], found[1], found[2], now_ms)
+
+
 class PlainPort:
     """A UDP socket that carries SIP as it is."""
 

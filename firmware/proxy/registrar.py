@@ -109,7 +109,7 @@ class Registrar:
     def _identity(self, request):
         branch = request.via.branch or request.via.text
         return self._secrets.request_id(request.call_id, b"%d" % request.cseq,
-                                        request.from_tag(), branch)
+                                        request.from_tag, branch)
 
     def _refuse_extensions(self, message):
         """420 for a Require we do not know (8.2.2.3, 10.3 step 2)."""
@@ -139,7 +139,7 @@ class Registrar:
         if request.to_tag is not None:
             return None
         same = self._secrets.request_id(request.call_id, b"%d" % request.cseq,
-                                        request.from_tag())
+                                        request.from_tag)
         seen = self._seen.get(same, request.now_ms)
         if seen is not None and seen != identity:
             raise SipError(482)

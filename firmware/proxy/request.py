@@ -8,8 +8,7 @@ from firmware.proxy.config import DEFAULT_PORT
 from firmware.sip.builder import response_head
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import LWS
-from firmware.sip.headers import (
-    SentByMemory, UnreadVia, Via, check_name_addr, parse_cseq, tag_of)
+from firmware.sip.headers import SentByMemory, UnreadVia, Via, parse_cseq, tag_of
 
 MAX_FORWARDS_LIMIT = 255  # RFC 3261 20.22
 
@@ -19,7 +18,8 @@ class Request:
 
     message: SipMessage.  via: its topmost Via.  uri: Uri, set by the server.  host: source
     address as bytes.  reply_to: (host text, port) by RFC 3261 18.2.2 and RFC 3581.  call_id:
-    bytes.  cseq: int.  to_tag: bytes, None outside a dialog.  ready: True once an answer can be
+    bytes.  cseq: int.  to_tag: bytes, None outside a dialog.  from_tag: bytes, b"" when absent
+    (RFC 2543 clients), after `check`.  ready: True once an answer can be
     built.  fault: the Malformed of a Via or To that cannot be read, for `check`.
     """
 
@@ -37,6 +37,7 @@ class Request:
         self.cseq = 0
         self.end = 0
         self.to_tag = None
+        self.from_tag = b""
         self.may_add_tag = False
         self.fault = None
         self.now_ms = 0
@@ -67,7 +68,6 @@ class Request:
         self.now_ms = now_ms
         self.now_s = now_s
         try:
-            check_name_addr(message.to_value)
             self.to_tag = tag_of(message.to_value)
             self.may_add_tag = self.to_tag is None
         except Malformed as fault:
@@ -96,16 +96,12 @@ class Request:
             raise Malformed("CSeq method differs")
         if not self.call_id or self.call_id.strip(LWS) != self.call_id or b" " in self.call_id:
             raise Malformed("bad Call-ID")
-        check_name_addr(message.from_value)
+        self.from_tag = tag_of(message.from_value) or b""
         self.end = message.end()
 
     def max_forwards(self):
         """Max-Forwards as an int, or None when absent; raises SipError 400."""
         return self.message.number(layout.H_MAX_FORWARDS, MAX_FORWARDS_LIMIT)
-
-    def from_tag(self):
-        """The From tag, b"" when absent (RFC 2543 clients)."""
-        return tag_of(self.message.from_value) or b""
 
     def head(self, secrets):
         """The lines every answer to this request copies (8.2.6.2), as response_head."""

@@ -58,7 +58,7 @@ def is_marked(request, uri, secrets):
     mark = uri.param(MARK)
     if not mark:
         return False
-    if same(mark, secrets.route_mac(request.call_id, request.from_tag())):
+    if same(mark, secrets.route_mac(request.call_id, request.from_tag)):
         return True
     tag = request.to_tag
     return tag is not None and same(mark, secrets.route_mac(request.call_id, tag))
@@ -67,7 +67,7 @@ def is_marked(request, uri, secrets):
 def record_route(request, vip_text, secrets):
     """Our Record-Route header line (16.6 step 4)."""
     return b"".join((b"Record-Route: <sip:", vip_text, b";lr;", MARK, b"=",
-                     secrets.route_mac(request.call_id, request.from_tag()), b">\r\n"))
+                     secrets.route_mac(request.call_id, request.from_tag), b">\r\n"))
 
 
 def uri_of(route):

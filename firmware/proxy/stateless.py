@@ -14,11 +14,11 @@ address, as RFC 3263 is not here yet: 500 otherwise. Pure; both interpreters.
 from firmware.fastpath import layout
 from firmware.proxy import route_set
 from firmware.proxy.config import DEFAULT_PORT
-from firmware.sip.builder import Edits
+from firmware.sip.builder import edited
 from firmware.sip.digest import same
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.grammar import parse_uint
-from firmware.sip.headers import Via
+from firmware.sip.headers import SentByMemory, Via
 from firmware.sip.uri import is_ipv4
 
 MAGIC = b"z9hG4bK"
@@ -41,6 +41,7 @@ class Stateless:
         self._config = config
         self._locator = locator
         self._secrets = secrets
+        self._senders = SentByMemory(config.host_limit)
 
     def forward(self, request, domain, routes):
         """(datagram, (host text, port)) for a request that passed Request.check.
@@ -131,7 +132,7 @@ class Stateless:
             sent_by = via.host + b":%d" % via.port
             own = secrets.branch_hash(via.branch, sent_by)
         else:
-            own = secrets.branch_hash(via.text, request.from_tag(), request.call_id,
+            own = secrets.branch_hash(via.text, request.from_tag, request.call_id,
                                       b"%d" % request.cseq, request.message.request_uri)
         host, port = request.reply_to
         return MAGIC + own + self._mac(own, request.call_id, request.host, port)
@@ -165,10 +166,7 @@ class Stateless:
                 changes.append((spans[item + 1], message.line_end(item), b""))
         # offsets differ, so the order does not depend on the sort being stable
         changes.sort()
-        edits = Edits(message.data)
-        for start, end, piece in changes:
-            edits.replace(start, end, piece)
-        return edits.finish(request.end)
+        return edited(message.data, changes, request.end)
 
     def response(self, message):
         """(datagram, (host text, port)) of a response on its way back, or None to drop it.
@@ -181,23 +179,24 @@ class Stateless:
         end = message.end()
         item = message.first[layout.H_VIA]
         value = message.via_value
-        top = Via(value)
+        top = Via(value, self._senders)
         config = self._config
         if top.host != config.vip_host or (top.port or DEFAULT_PORT) != config.vip_port:
             return None
-        edits = Edits(message.data)
-        edits.replace(0, message.spans[layout.HEAD_START], b"")
+        spans = message.spans
         if top.end < len(value):
             rest = value[top.end + 1:].strip()
-            start = message.spans[item + 3]
-            edits.replace(start, start + message.spans[item + 4], rest)
+            start = spans[item + 3]
+            change = (start, start + spans[item + 4], rest)
         elif message.via_count > 1:
             rest = message.value(message.items(layout.H_VIA)[1])
-            edits.replace(message.spans[item + 1], message.line_end(item), b"")
+            change = (spans[item + 1], message.line_end(item), b"")
         else:
             return None
-        address = self._upstream(top.branch or b"", Via(rest), message.call_id)
-        return None if address is None else (edits.finish(end), address)
+        address = self._upstream(top.branch or b"", Via(rest, self._senders), message.call_id)
+        if address is None:
+            return None
+        return edited(message.data, ((0, spans[layout.HEAD_START], b""), change), end), address
 
     def _upstream(self, branch, via, call_id):
         """Where the next Via says the response goes (18.2.2, RFC 3581), if our MAC agrees."""

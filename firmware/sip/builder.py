@@ -56,26 +56,35 @@ def response(status, phrase, head, headers=b""):
     return b"".join((status_line(status, phrase), head, headers, b"Content-Length: 0\r\n\r\n"))
 
 
+def edited(data, changes, end):
+    """A copy of data[:end] with spans replaced.
+
+    changes: (start, end, piece) in rising order of start, not overlapping; piece may be empty.
+    """
+    parts = []
+    at = 0
+    for start, stop, piece in changes:
+        parts.append(data[at:start])
+        parts.append(piece)
+        at = stop
+    parts.append(data[at:end])
+    return b"".join(parts)
+
+
 class Edits:
-    """A copy of a message with spans replaced; the edits come in rising order of offset."""
+    """The changes of one copy, gathered in rising order of offset."""
 
     def __init__(self, data):
         self._data = data
-        self._at = 0
-        self._parts = []
+        self._changes = []
 
     def replace(self, start, end, piece):
         """Put `piece` (bytes, may be empty) in the place of data[start:end]."""
-        if start > self._at:
-            self._parts.append(self._data[self._at:start])
-        if piece:
-            self._parts.append(piece)
-        self._at = end
+        self._changes.append((start, end, piece))
 
     def finish(self, end):
         """The edited copy of data[:end] as bytes."""
-        self._parts.append(self._data[self._at:end])
-        return b"".join(self._parts)
+        return edited(self._data, self._changes, end)
 
 
 def http_date(now_s):

@@ -18,6 +18,7 @@ WORD = ALPHANUM + b"-.!%*_+`'~()<>:\\\"/[]?{}@"
 PARAM_VALUE = ALPHANUM + b"-.!%*_+`'~[]:"
 _PRINTED = bytes(range(32, 127)) + bytes(range(128, 256))
 HEX = b"0123456789abcdefABCDEF"
+PARAMS_LIMIT = 64  # of one value: names are compared with each other
 
 
 def is_all(data, allowed):
@@ -100,14 +101,15 @@ def parse_params(data):
     """`;name=value;flag` as a list of (name in lower case, value or None).
 
     data: bytes from the first semicolon on, or empty.  A quoted value keeps its quotes.
-    Raises Malformed for a name that is no token, a bad value or a name given twice.
+    Raises Malformed for a name that is no token, a bad value, a name given twice or more than
+    PARAMS_LIMIT of them.
     """
     params = []
     if not data:
         return params
     if data[0] != 0x3B:
         raise Malformed("parameter without semicolon")
-    names = b";"
+    names = []
     for item in _semicolon_items(data):
         name, equals, value = item.partition(b"=")
         name = name.strip(LWS).lower()
@@ -119,11 +121,11 @@ def parse_params(data):
                 _check_quoted(value)
         else:
             value = None
-        # names are tokens, so a semicolon on both sides finds whole names only
-        mark = b";" + name + b";"
-        if mark in names:
+        if name in names:
             raise Malformed("parameter given twice")
-        names += name + b";"
+        if len(names) == PARAMS_LIMIT:
+            raise Malformed("too many parameters")
+        names.append(name)
         params.append((name, value))
     return params
 

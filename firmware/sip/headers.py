@@ -162,23 +162,20 @@ def parse_name_addr(data):
     return uri, parse_params(b"" if semicolon < 0 else data[semicolon:])
 
 
-def check_name_addr(data):
-    """Raise Malformed where a From or To value is no name-addr or addr-spec (RFC 3261 20.20).
+def tag_of(data):
+    """The tag of a From or To value (RFC 3261 20.20): b"" when it has no value, None without one.
 
-    The plain form `<uri>;tag=token` is told without taking it apart.
+    Raises Malformed where the value is no name-addr or addr-spec. The plain forms `<uri>` and
+    `<uri>;tag=token` are told without taking them apart.
     """
     if data[:1] == b"<" and b'"' not in data:
         close = data.find(b">")
         rest = data[close + 1:]
-        if close > 0 and (not rest or rest[:5] == b";tag=" and is_token(rest[5:])):
-            return
-    parse_name_addr(data)
-
-
-def tag_of(data):
-    """The tag parameter of a From or To value, b"" when it has no value, or None."""
-    if b";" not in data or b"tag" not in data.lower():
-        return None
+        if close > 0:
+            if not rest:
+                return None
+            if rest[:5] == b";tag=" and is_token(rest[5:]):
+                return rest[5:]
     pair = find_param(parse_name_addr(data)[1], b"tag")
     return (pair[1] or b"") if pair else None
 

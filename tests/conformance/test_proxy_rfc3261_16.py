@@ -253,3 +253,13 @@ def test_16_6_7_next_hop_is_what_the_request_uri_says(caller, phone):
     phone.bind("sip:x@127.0.0.1:{};transport=UDP".format(phone.port))
     caller.send(caller.build("MESSAGE", "sip:{}@{}".format(phone.user, PROXY.upper())))
     assert phone.receive().start.startswith("MESSAGE sip:x@127.0.0.1:")
+
+
+def test_10_3_5_a_domain_named_by_an_address_needs_no_port(caller, phone):
+    phone.bind()
+    for uri in ("sip:nobody@127.0.0.1", "sip:nobody@127.0.0.1:{}".format(caller.card[1])):
+        assert caller.request("INVITE", uri).status == 404
+    assert caller.request("OPTIONS", "sip:127.0.0.1").status == 200
+    assert caller.request("REGISTER", "sip:127.0.0.1", to="<sip:x@127.0.0.1>").status == 401
+    # another port of that address is another server's
+    assert caller.request("INVITE", "sip:nobody@127.0.0.1:{}".format(phone.port)).status == 403

@@ -75,6 +75,10 @@ def test_19_3_tag():
     assert tag_of(b"Alice <sip:alice@atlanta.com;tag=no>") is None
     assert tag_of(b"<sip:a@b>") is None
     assert tag_of(b"<sip:a@b>;Tag") == b""
+    assert tag_of(b"<sip:a@b> ; x=1 ; TAG = 7") == b"7"
+    for broken in (b"", b"<sip:a@b", b'"a <sip:a@b>;tag=1', b"<sip:a@b>;tag=1;tag=2", b"a@b?c",
+                   b"<sip:a@b>;tag=", b"<sip:a@b>x"):
+        assert raises(tag_of, broken), broken
 
 
 def test_20_10_contact():
@@ -139,3 +143,9 @@ def test_7_3_1_split_list():
     assert split_list(b'"a,b" <sip:x>, c') == [b'"a,b" <sip:x>', b"c"]
     assert raises(split_list, b"a,,b")
     assert raises(split_list, b"")
+
+
+def test_parameters_of_one_value_are_bounded():
+    many = b"".join([b";p%d=1" % number for number in range(64)])
+    assert Via(b"SIP/2.0/UDP a" + many).params[63] == (b"p63", b"1")
+    assert raises(Via, b"SIP/2.0/UDP a" + many + b";p64")

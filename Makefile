@@ -14,6 +14,8 @@ WARNINGS := -std=c99 -O2 -Wall -Wextra -Werror -pedantic -Wconversion
 FASTPATH := $(wildcard firmware/fastpath/sipfast*.c)
 DATAPLANE := $(if $(filter Linux,$(shell uname -s)),build/libsipplane.so)
 SIPLOAD := $(wildcard host_tools/sipload/*.c)
+NEED_CC = @command -v $(firstword $(CC)) >/dev/null || { echo "setup: no C compiler $(CC) found;" \
+	"install gcc, or name yours with \`make CC=...\`." >&2; exit 1; }
 
 .PHONY: help
 help: ## this list
@@ -28,24 +30,29 @@ setup: .venv/.project build/libsipfast.so $(DATAPLANE) build/sipload ## .venv wi
 
 .venv/.project: pyproject.toml $(BOOTSTRAP)/make_venv.py
 	@test -n "$(PYTHON)" || { echo "setup: no Python 3.11 or newer found; install python3." >&2; exit 1; }
-	$(PYTHON) $(BOOTSTRAP)/make_venv.py
+	@echo "setup: making .venv; the first time takes half a minute"
+	@$(PYTHON) $(BOOTSTRAP)/make_venv.py
 	@touch $@
 
 .venv/.test: .venv/.project
-	$(PYTHON) $(BOOTSTRAP)/make_venv.py test
+	@echo "setup: adding what the tests need to .venv"
+	@$(PYTHON) $(BOOTSTRAP)/make_venv.py test
 	@touch $@
 
 build/libsipfast.so: $(FASTPATH) $(wildcard firmware/fastpath/*.h)
+	$(NEED_CC)
 	@mkdir -p build
 	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $(FASTPATH)
 	@mv $@.new $@
 
 build/libsipplane.so: firmware/fastpath/dataplane_linux.c build/libsipfast.so
+	$(NEED_CC)
 	@mkdir -p build
 	$(CC) $(WARNINGS) -shared -fPIC -o $@.new $< $(FASTPATH)
 	@mv $@.new $@
 
 build/sipload: $(SIPLOAD) $(wildcard host_tools/sipload/*.h)
+	$(NEED_CC)
 	@mkdir -p build
 	$(CC) $(WARNINGS) -D_GNU_SOURCE -o $@.new $(SIPLOAD)
 	@mv $@.new $@

@@ -1,7 +1,8 @@
-"""What the README says: its commands can be typed as they stand, its links lead somewhere."""
+"""What a newcomer meets first: the README's commands and links, and what make says."""
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -44,3 +45,22 @@ def test_links_and_files_are_there():
     assert len(links) > 5 and files
     for target in links + files:
         assert (ROOT / target).exists(), target
+
+
+def make(*words):
+    return subprocess.run(["make", "-s", *words], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_make_help_lists_what_the_readme_names():
+    listed = {line.split()[0] for line in make("help").stdout.splitlines()}
+    assert set(re.findall(r"^ {4}make ([a-z-]+)", README, re.MULTILINE)) <= listed
+    assert {"run", "test", "setup", "bench", "lint", "fuzz", "sim", "clean"} <= listed
+
+
+def test_a_missing_compiler_is_one_sentence():
+    # -B: as if it were not built yet; nothing is touched before the compiler is looked for
+    done = make("-B", "CC=no-such-compiler", "build/sipload")
+    assert done.returncode == 2
+    words = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(words) == 1 and "no C compiler no-such-compiler" in words[0]

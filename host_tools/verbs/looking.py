@@ -13,6 +13,8 @@ PLAIN_WIDTH = 200
 # from the question to where the request goes
 WHERETO_ORDER = ("method", "uri", "card", "domain", "mode", "record", "contacts", "status",
                  "target", "next_hop")
+# the first octet of a record's key (firmware/location/record.py)
+RECORD_KINDS = {"a": "address", "n": "number", "d": "domain", "s": "subscriber"}
 
 
 @click.command()
@@ -69,6 +71,9 @@ def whereto(uri, method, slot, state, as_json):
     if as_json:
         emit_json(answer)
         return
+    key = answer.get("record")
+    if key:
+        answer["record"] = "{} {}".format(RECORD_KINDS.get(key[0], "key"), key[1:])
     names = [name for name in WHERETO_ORDER if name in answer]
     for name in names + sorted(set(answer) - set(names)):
         click.echo("{:<10}{}".format(name, _words(answer[name])))

@@ -46,3 +46,12 @@ def test_a_card_that_dies_at_once_is_not_waited_for(chassis):
     assert time.monotonic() - begun < SHORT_S
     assert "slot 5 (sip-cluster) is absent" in done.stderr and "log.txt" in done.stderr
     chassis.insert(5)
+
+
+def test_whereto_is_told_from_the_question_to_the_next_hop(chassis):
+    chassis.run("provision", "add", "way@127.0.0.1", "sip:way@127.0.0.1:9", "--wait", "coherent")
+    lines = chassis.run("whereto", "sip:way@127.0.0.1").stdout.splitlines()
+    told = dict(line.split(None, 1) for line in lines)
+    assert [line.split()[0] for line in lines][:4] == ["method", "uri", "card", "domain"]
+    assert told["record"] == "address way@127.0.0.1"
+    assert told["next_hop"] == "127.0.0.1:9"

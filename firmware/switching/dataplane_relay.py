@@ -34,7 +34,8 @@ class RelayForwarder:
     def __init__(self, vip, seed, cards, table, sender, queue_limit=256):
         self.counters = {
             "from_clients": 0, "from_cards": 0, "to_clients": 0, "to_cards": 0, "no_card": 0,
-            "rechosen": 0, "malformed": 0, "too_long": 0, "queue_full": 0, "queue_high": 0}
+            "rechosen": 0, "malformed": 0, "too_long": 0, "queue_full": 0, "queue_high": 0,
+            "vip_given_up": 0}
         self._vip_ip = encapsulation.ip_bytes(vip[0])
         self._vip_port = vip[1]
         self._seed = seed
@@ -130,10 +131,12 @@ class RelayForwarder:
         return len(self._queue)
 
     def drop_outside(self):
-        """Forget what waits for the VIP: it is no longer ours."""
+        """Drop and count what waits for the VIP: it is no longer ours (`vip_given_up`)."""
         for _ in range(len(self._queue)):
             item = self._queue.popleft()
-            if item[0] != VIP:
+            if item[0] == VIP:
+                self.counters["vip_given_up"] += 1
+            else:
                 self._queue.append(item)
 
     def _key(self, peer):

@@ -181,6 +181,15 @@ def test_full_queue_drops_the_new_one():
     assert [desk.send()[2], desk.send()[2]] == [b"0", b"1"]
 
 
+def test_what_waits_for_a_lost_vip_is_dropped_and_counted():
+    desk = Desk()
+    desk.relay.from_card(3, GOLDEN, 17, 0)
+    desk.relay.from_client(NEW, len(NEW), ("10.0.0.2", 5060), 0)
+    desk.relay.drop_outside()
+    assert desk.relay.counters["vip_given_up"] == 1
+    assert desk.send()[2].endswith(NEW) and desk.send() is None
+
+
 def test_malformed_is_counted():
     desk = Desk()
     desk.relay.from_card(3, b"SIP/2.0 200 OK", 14, 0)

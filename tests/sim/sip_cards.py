@@ -23,8 +23,6 @@ DOMAIN = b"example.com"
 MIN_EXPIRES_S = 5
 TUPLE_CHANNEL = 2
 HELLO_MS = 50
-TUPLES = 4096
-RELAY_QUEUE = 256
 
 # every way a datagram may end in a switch card or a SIP server without one that leaves it
 SWITCH_LOSSES = ("no_card", "malformed", "too_long", "queue_full")
@@ -183,18 +181,19 @@ class SimSwitch(SimCard):
 
     role = states.SWITCH
 
-    def __init__(self, world, slot, incarnation, vip):
+    def __init__(self, world, slot, incarnation, vip, tuples, relay_queue):
         self.redundancy = states.SECONDARY
         self.plane = plane_of(slot)
         super().__init__(world, slot, incarnation)
         self.node.heartbeat_ms = HELLO_MS
         self.mate = SWITCH_SLOTS[0] if slot == SWITCH_SLOTS[1] else SWITCH_SLOTS[1]
         self.switch = Switch(slot, self.mate, VIP, self.plane, SECRET, incarnation, world.now_ms,
-                             TUPLES, RELAY_QUEUE)
+                             tuples, relay_queue)
         self._vip = vip
         self._datagram = bytearray(MAX_DATAGRAM)
         self._tuples_waiting = None
         self._moved = False
+        self._sent = 0  # datagrams the relay gave us to send
         self.node.open_stream(TUPLE_CHANNEL, node.ALL, world.now_ms)
         self._set_mate_roster(False)
 
@@ -288,7 +287,19 @@ class SimSwitch(SimCard):
             self._switch_event(event, now_ms)
         self._send_tuples(now_ms)
         self._send_datagrams(now_ms)
+        self._account()
         return self._moved
+
+    def _account(self):
+        """What was queued was sent, or is counted as given up with the VIP."""
+        counters = self.switch.relay.counters
+        given = self._sent + counters["vip_given_up"]
+        queued = counters["to_clients"] + counters["to_cards"]
+        passed_on = self.switch.own_counters["passed_on"]
+        self.world.require(
+            queued <= given <= queued + passed_on,
+            "switch card {} queued {} and {}, sent {}".format(
+                self.slot, queued, passed_on, given))
 
     def _switch_event(self, event, now_ms):
         kind = event[0]
@@ -332,10 +343,14 @@ class SimSwitch(SimCard):
                 return
             count, where, address = found
             self._moved = True
+            self._sent += 1
             if where == PLANE:
                 self.world.net.send(self.plane, address, self._datagram, count, now_ms)
             elif self.holds_vip:
                 self.world.net.send(VIP, address, self._datagram, count, now_ms)
+            else:
+                self.world.require(False, "switch card {} sends from a VIP that it lost".format(
+                    self.slot))
 
     def role_deadline_ms(self, now_ms):
         """The switch's own deadline."""

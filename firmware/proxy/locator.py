@@ -4,7 +4,7 @@ RFC 3261 16.5 and 8.3; every answer comes from the card's own copy. Pure; both i
 """
 
 from firmware.location import number, record
-from firmware.proxy.config import DEFAULT_PORT
+from firmware.proxy.config import DEFAULT_PORT, PROXY
 from firmware.sip.errors import Malformed, SipError
 from firmware.sip.uri import parse_uri, telephone_digits
 
@@ -87,9 +87,9 @@ class Locator:
     def find(self, uri, domain, now_s):
         """(record key, live bindings in canonical order) for a Uri in `domain`.
 
-        Raises SipError 404 for an unknown user, 480 for one without a live contact (a subscriber
-        who has not registered is known: RFC 3261 21.4.18), and Malformed for a user part that no
-        user can have.
+        Raises SipError 404 for an unknown user, 480 for one without a live contact, and Malformed
+        for a user part that no user can have. To a proxy a subscriber who has not registered is
+        known (RFC 3261 21.4.18); a redirect server says 404, as the C fast path does.
         """
         aor = uri.aor() if uri.scheme != b"tel" else None
         found = None if aor is None else self.bindings(aor, now_s)
@@ -97,23 +97,25 @@ class Locator:
             aor = self.aor(uri, domain)
             found = self.bindings(aor, now_s)
         if found is None:
-            return self._number(uri, aor)
+            return self._number(uri, domain, aor)
         if not found:
             raise SipError(480)
         return record.aor_key(aor), found
 
-    def _number(self, uri, aor):
+    def _number(self, uri, domain, aor):
         uri.validate()
         digits = telephone_digits(uri.user or b"")
         found = number.longest_prefix(self.store, digits) if digits else None
         if found is None:
-            known = aor is not None and self.store.get(record.subscriber_key(aor)) is not None
-            raise SipError(480 if known else 404)
+            raise SipError(480 if domain.mode == PROXY and self._subscribes(aor) else 404)
         prefix, target = found
         contact = route_uri(target)
         if contact.user is None:
             contact.user = uri.user.partition(b";")[0]
         return b"n" + prefix, [record.Binding(contact.request_uri(), 1000, 0)]
+
+    def _subscribes(self, aor):
+        return aor is not None and self.store.get(record.subscriber_key(aor)) is not None
 
     def domain_route(self, host):
         """The Uri a provisioned domain route names for a foreign host, or None."""

@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "chassis
 
 from rig import Chassis  # noqa: E402
 
-USERS = 80
+USERS = 120
 CHASSIS = """
 [chassis]
 name = "conformance"

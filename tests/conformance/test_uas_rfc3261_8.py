@@ -176,3 +176,22 @@ def test_8_1_1_malformed_is_400(caller, broken):
 def test_7_1_version(caller):
     datagram = caller.build("OPTIONS", own_uri(caller))
     assert caller.ask(datagram.replace(b" SIP/2.0\r\n", b" SIP/7.0\r\n", 1)).status == 505
+
+
+def test_21_4_18_known_user_who_never_registered(caller, phone):
+    assert caller.request("INVITE", phone.aor()).status == 480
+    assert caller.request("INVITE", phone.aor(REDIRECT)).status == 404
+    assert caller.request("INVITE", "sip:nobody@redirect.example").status == 404
+
+
+def test_rfc4475_3_1_2_1_unread_via(caller):
+    answer = caller.request("INVITE", "sip:nobody@redirect.example",
+                            via="Via: SIP/2.0/UDP 192.0.2.15;;,;,,")
+    assert answer.status == 400
+    assert answer.value("via") == "SIP/2.0/UDP 192.0.2.15;;,;,,"
+
+
+def test_rfc4475_3_3_8_header_given_twice(caller):
+    answer = caller.request("INVITE", "sip:nobody@redirect.example", "Call-ID: two",
+                            call_id="one")
+    assert answer.status == 400 and answer.value("call-id") == "one"

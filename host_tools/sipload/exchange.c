@@ -152,7 +152,7 @@ struct answer {
 static int holds_uri(struct text value, const char *uri)
 {
     size_t length = strlen(uri);
-    const char *at = find(value, uri);
+    const char *at = length ? find(value, uri) : NULL;
     while (at) {
         const char *after = at + length;
         size_t left = value.n - (size_t)(after - value.at);

@@ -203,3 +203,11 @@ def test_json_has_the_fields_of_the_interface(serve, aors):
     result = CliRunner().invoke(sipload_command, arguments)
     assert result.exit_code == 0
     assert '"per_second"' in result.stdout and '"p99_9_us"' in result.stdout
+
+
+def test_without_a_contact_in_the_file_any_contact_is_right(serve, tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text(AOR + "\n")
+    report = load(serve(answer), path)
+    assert report["answered"] > 0 and report["wrong"] == 0
+    assert load(serve(WRONG["no contact"]), path)["wrong"] > 0

@@ -84,3 +84,11 @@ if shutil.which("node") and (ROOT / INTERPRETER).exists():
         code, said = run_tree(tmp_path, test_a=text)
         assert (code, said.splitlines()[-1]) == (1, closing)
         assert reason in said
+
+    def test_a_cluster_card_fits_a_heap_of_one_megabyte():
+        """With room for the garbage of six calls between two collections."""
+        command = ["node", RUNNER, "--script", "tests/tools/card_heap.py"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        word, total = done.stdout.splitlines()[-1].split()
+        assert word == "total" and 200_000 < int(total) < 640 * 1024, done.stdout

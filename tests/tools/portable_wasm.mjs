@@ -5,7 +5,8 @@
 // is MicroPython's WebAssembly port in build/micropython-wasm (`make micropython-wasm`): small
 // ints below 2**30, no sockets, no ffi, no native emitter, so the pure fast path serves. Each file
 // gets an interpreter of its own and the checkout's folders copied into its file system.
-// This port frees memory only between calls from outside, so each test is such a call.
+// This port frees memory only between calls from outside, so each test is such a call, and so is
+// each part of a script that begins with a line `# %%`.
 // Last line: `N passed, N failed`; exit code 1 if any failed.
 
 import fs from "node:fs";
@@ -109,9 +110,11 @@ function chosen(asked) {
 async function runScript(loadMicroPython, script, args) {
     const python = await interpreter(loadMicroPython, (line) => console.log(line));
     const argv = [script, ...args].map((word) => JSON.stringify(word)).join(", ");
-    python.FS.writeFile("/main.py", fs.readFileSync(script));
     try {
-        python.runPython(`sys.argv[:] = [${argv}]; exec(open("/main.py").read())`);
+        python.runPython(`sys.argv[:] = [${argv}]`);
+        for (const part of fs.readFileSync(script, "utf8").split(/^# %%.*$/m)) {
+            python.runPython(part);
+        }
     } catch (error) {
         console.log(String(error));
         return 1;

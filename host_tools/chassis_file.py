@@ -13,7 +13,8 @@ from host_tools.errors import WRONG_ARGUMENTS, ToolError, os_failure
 from host_tools.toml_lines import key_lines, line_of
 
 MAX_SLOT = 30
-MAX_LOCATION_SERVERS = 2
+# a second one would be the warm standby, which is not built: two active ones would quarrel
+MAX_LOCATION_SERVERS = 1
 MAX_SWITCHES = 2
 DEFAULT_VIP = "127.0.0.1:5060"
 # the log also tells a REGISTER that is sent again from a new one: it must hold more changes than
@@ -308,7 +309,8 @@ class _Reader:
         count = {role: [i for i, s in enumerate(slots) if s.role == role] for role in ROLES}
         for role, most in ((LOCATION_SERVER, MAX_LOCATION_SERVERS), (SWITCH, MAX_SWITCHES)):
             if len(count[role]) > most:
-                self.wrong(("slot", count[role][most]), "more than {} {} cards".format(most, role))
+                self.wrong(("slot", count[role][most]), "more than {} {} card{}".format(
+                    most, role, "s" if most > 1 else ""))
         if any(slot.role not in ROLES for slot in slots):
             return  # its line is named; what it was meant to be is not known
         for role in (LOCATION_SERVER, SIP_CLUSTER):

@@ -65,6 +65,8 @@ MISTAKES = (
     ('kind = "ethernet"', 'kind = "ethernet"\ngroup = "10.0.0.1"', 11, "multicast"),
     ("number = 2", "number = 1", 17, "twice"),
     ("number = 2", "number = 31", 17, "1 to 30"),
+    ('[[slot]]\nnumber = 2\n', '[[slot]]\nnumber = 3\nrole = "location-server"\n'
+     '[[slot]]\nnumber = 2\n', 16, "more than 1 location-server card"),
     ("number = 2", "number = true", 17, "whole number"),
     ('role = "sip-cluster"', 'role = "router"', 18, "router"),
     ('role = "sip-cluster"', 'role = "sip-cluster"\nboard = "pdp11"', 19, "pdp11"),

@@ -164,7 +164,8 @@ int32_t sf_table_copy(const void *mem, uint32_t size, void *other, uint32_t othe
  *          302 with every live contact (RFC 3261 8.3), 480 without one, 404 for an unknown user.
  *          A contact that has the domain's name in it may be the Request-URI itself: not plain;
  *      OPTIONS about this card or the VIP: 200 (11.2);
- *      ACK to a failure of our own: no answer, since its To has our tag (17.1.1.3).
+ *      ACK to a failure of our own (17.1.1.3), whose To has our tag, or that is for a user of a
+ *          redirect domain or for this card or the VIP: no answer.
  *
  * config[0..config_length), made by firmware/cards/plain_linux.py, integers little-endian:
  *

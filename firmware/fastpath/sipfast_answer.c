@@ -242,14 +242,18 @@ static int32_t answer(context *c, const plain *p, output *out, uint32_t *result)
     const uint8_t *domain;
     uint32_t own;
     write_tag(c, p);
-    if (p->method == METHOD_ACK) {
+    if (p->method == METHOD_ACK && p->to_tag.length == TAG_OCTETS
+        && equal(p->buf + p->to_tag.at, c->tag, TAG_OCTETS)) {
         result[0] = SF_DID_ACK;
-        return p->to_tag.length == TAG_OCTETS && equal(p->buf + p->to_tag.at, c->tag, TAG_OCTETS)
-                   ? 0
-                   : SF_NOT_PLAIN;
+        return 0;
     }
     if (!find_domain(c, p, &domain, &own)) {
         return SF_BAD_ARGUMENT;
+    }
+    uint32_t redirects = domain && (domain[0] & SF_REDIRECT);
+    if (p->method == METHOD_ACK) {
+        result[0] = SF_DID_ACK;
+        return (p->user.length ? redirects : domain || own) ? 0 : SF_NOT_PLAIN;
     }
     write_address(c);
     result[1] = p->has_rport ? get16_big(c->peer + 4)
@@ -259,8 +263,7 @@ static int32_t answer(context *c, const plain *p, output *out, uint32_t *result)
                    ? tell_abilities(out, c, p, result)
                    : SF_NOT_PLAIN;
     }
-    return domain && (domain[0] & SF_REDIRECT) ? redirect(out, c, p, domain, result)
-                                               : SF_NOT_PLAIN;
+    return redirects ? redirect(out, c, p, domain, result) : SF_NOT_PLAIN;
 }
 
 int32_t sf_answer(const uint8_t *config, uint32_t config_length, const void *mem, uint32_t size,

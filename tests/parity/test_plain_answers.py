@@ -47,13 +47,16 @@ PLAIN = [
     (request("OPTIONS", "sip:192.0.2.10:5060"), 200),
     (request("OPTIONS", "sip:redirect.example"), 200),
     (request("ACK", BOB, to="<{}>;tag={}".format(BOB, OWN_TAG)), 0),
+    (request("ACK", "sip:bob@192.0.2.77:9", to="<{}>;tag={}".format(BOB, OWN_TAG)), 0),
+    (request("ACK", BOB), 0),
+    (request("ACK", "sip:192.0.2.10"), 0),
 ]
 
 
 # left to Python, whatever it answers
 OTHERS = [
     request("REGISTER", "sip:redirect.example"), request("CANCEL", BOB), request("FOO", BOB),
-    request("ACK", BOB), request("INVITE", "sip:bob@proxy.example"),
+    request("ACK", "sip:bob@proxy.example"), request("INVITE", "sip:bob@proxy.example"),
     request("INVITE", "sip:bob@other.example"), request("INVITE", "sips:bob@redirect.example"),
     request("INVITE", "tel:+4420"), request("INVITE", "sip:b%6Fb@redirect.example"),
     request("INVITE", "sip:bob:pw@redirect.example"), request("INVITE", BOB + "?a=b"),

@@ -7,6 +7,7 @@ state machine that the reactor steps; nothing here waits. Runs on both interpret
 from bus import messages, node, states
 from bus.compat import MICROPYTHON, earliest, ticks_add, ticks_diff
 from bus.wire import MAX_FRAME
+from firmware.location import record
 from firmware.runtime import clock
 from firmware.runtime.console import ConsolePort
 from firmware.runtime.links import open_link
@@ -258,6 +259,7 @@ class Card:
         add("counters", "every counter of the card", self._counters_command)
         add("pools", "queues and tables: used, limit, high-water mark, dropped", self._pools)
         add("peers", "the other cards as this one hears them", self._peers)
+        add("location", "location AOR: the record of one address", self._location)
         add("log", "the newest log lines", lambda words: "\n".join(self.log.recent()))
         add("selftest", "check memory, store and SIP path", self._selftest)
         add("bench", "measure store and SIP rates", self._bench)
@@ -301,6 +303,19 @@ class Card:
                 states.SERVICE[beat[4]], states.DATABASE[beat[5]], beat[7],
                 ticks_diff(now_ms, member.last_heard_ms)))
         return "\n".join(lines) or "nobody heard yet"
+
+    def location_value(self, key):
+        """The value of a record, or None. Raises ValueError with a sentence where none is held."""
+        raise ValueError("a {} card holds no location database".format(self.config.role_name))
+
+    def _location(self, words):
+        if len(words) != 1:
+            return 1, "usage: location AOR"
+        key = record.aor_key(words[0].encode())
+        value = self.location_value(key)
+        if value is None:
+            return 1, "no record"
+        return as_json(record.to_json(key, value)).decode()
 
     def selftest_items(self):
         """Rows (name, passed, detail); a role adds its own."""

@@ -194,6 +194,13 @@ class LocationServerCard(Card):
             "digest": storage.digest.hex(), "records": storage.records, "load_percent": 100,
             "lag_levels": 0}}
 
+    def location_value(self, key):
+        """From the database itself."""
+        try:
+            return self.storage.get(key)
+        except StorageError as error:
+            raise ValueError(str(error))
+
     def all_counters(self):
         """The bus', the provisioning task's and the distribution task's counters."""
         counters = super().all_counters()

@@ -51,9 +51,10 @@ class SipClusterCard(Card):
             self.direct = PlainPort(*config.direct)
             self._serve_port(self.direct, 0, self._receive_direct)
         self._switch_plane = None
+        self._switch_planes = {}  # address -> slot of each switch card that is up
+        self.strangers = 0
         self._draining = False
         self.unsent = 0
-        self.commands.add("location", "location AOR: the record of one address", self._location)
         self._follow_state()
 
     def _open_store(self, limits):
@@ -82,6 +83,10 @@ class SipClusterCard(Card):
         self.reactor.register(port.socket, handler or PortHandler(port, take))
 
     def _receive_sip(self, buf, n, peer, via, now_ms):
+        if via not in self._switch_planes:
+            # only a switch card may speak for the outside; its heartbeat comes before its probes
+            self.strangers += 1
+            return
         self._switch_plane = via
         self.sip.receive_message(buf, n, peer, now_ms, self.clock.now_s())
         self._forward_registers(now_ms, False)
@@ -153,7 +158,12 @@ class SipClusterCard(Card):
         if member is not None and member.beat[1] == states.LOCATION_SERVER:
             self.node.join_stream(slot, LIVE_CHANNEL)
 
+    def _forget_switch(self, slot):
+        self._switch_planes = {
+            plane: owner for plane, owner in self._switch_planes.items() if owner != slot}
+
     def _card_down(self, slot, now_ms):
+        self._forget_switch(slot)
         self.node.leave_stream(slot, LIVE_CHANNEL)
         if self._server_slot() is None:
             self.replica.server_lost(now_ms)
@@ -166,8 +176,13 @@ class SipClusterCard(Card):
         if beat[1] == states.LOCATION_SERVER and beat[3] == states.ACTIVE:
             self.node.join_stream(slot, LIVE_CHANNEL)
             self.replica.observe_server(beat, now_ms)
-        elif beat[1] == states.SWITCH and beat[3] == states.PRIMARY:
-            self._switch_plane = (".".join(str(octet) for octet in beat[13]), beat[14])
+        elif beat[1] == states.SWITCH:
+            plane = (".".join(str(octet) for octet in beat[13]), beat[14])
+            if self._switch_planes.get(plane) != slot:
+                self._forget_switch(slot)
+                self._switch_planes[plane] = slot
+            if beat[3] == states.PRIMARY:
+                self._switch_plane = plane
 
     def _server_slot(self):
         """The slot of the active location server, or None."""
@@ -299,20 +314,14 @@ class SipClusterCard(Card):
             for name in counted:
                 counters[part + "_" + name] = counted[name]
         counters["sip_unsent"] = self.unsent
+        counters["plane_strangers"] = self.strangers
         counters["plane_malformed"] = self.plane.malformed
         counters["plane_send_errors"] = self.plane.send_errors
         return counters
 
-    def _location(self, words):
-        if len(words) != 1:
-            return 1, "usage: location AOR"
-        from firmware.location.record import aor_key, to_json
-
-        key = aor_key(words[0].encode())
-        value = self.store.get(key)
-        if value is None:
-            return 1, "no record"
-        return as_json(to_json(key, value)).decode()
+    def location_value(self, key):
+        """From this card's own copy."""
+        return self.store.get(key)
 
     def selftest_items(self):
         """Memory and bus, and the store's stored octets against their CRC."""

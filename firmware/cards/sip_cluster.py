@@ -44,12 +44,13 @@ class SipClusterCard(Card):
         self.sip = SipServer(SipConfig(sip_settings(config)), self.store, config.secret)
         self.plane = PlanePort(
             config.plane[0], config.plane[1], config.vip[1], encapsulation)
-        self._serve_port(self.plane, config.vip[1], self._receive_sip)
+        # one by one: C does not know yet which sources are switch cards (_receive_sip does)
+        reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
         self.direct = None
         self._direct_replies = {}  # address -> answers due to REGISTERs by `direct`
         if config.direct is not None:
             self.direct = PlainPort(*config.direct)
-            self._serve_port(self.direct, 0, self._receive_direct)
+            self._serve_direct()
         self._switch_plane = None
         self._switch_planes = {}  # address -> slot of each switch card that is up
         self.strangers = 0
@@ -72,15 +73,17 @@ class SipClusterCard(Card):
 
     # ---- SIP
 
-    def _serve_port(self, port, relay_port, take):
-        """Read a SIP socket: by batches where the C data plane is there, else one by one."""
+    def _serve_direct(self):
+        """Read the direct socket: by batches where the C data plane is there, else one by one."""
         handler = None
         if fastpath.NAME == "cffi":
             from firmware.cards.plain_linux import batch_handler
 
             handler = batch_handler(
-                port, relay_port, take, self.sip, self.store, self.config.secret, self.clock)
-        self.reactor.register(port.socket, handler or PortHandler(port, take))
+                self.direct, 0, self._receive_direct, self.sip, self.store, self.config.secret,
+                self.clock)
+        self.reactor.register(
+            self.direct.socket, handler or PortHandler(self.direct, self._receive_direct))
 
     def _receive_sip(self, buf, n, peer, via, now_ms):
         if via not in self._switch_planes:

@@ -20,11 +20,12 @@ from tests.sim.sip_cards import SWITCH_SLOTS, SimSipCard, SimSwitch, Vip, plane_
 USERS = ("phone0", "phone1", "phone2", "phone3", "phone4")
 PHONES = 7
 LOOK_MS = 50
+IDLE_MS = 300000
 READY_MOST_MS = 30000
 DRAIN_MS = 80000  # longer than a call rings and is answered in vain
 ANSWER_MOST_MS = 12000
 CALL_MOST_MS = 15000
-QUIET_MS = 5000
+QUIET_MS = 3000
 TAKE_OVER_MOST_MS = 400  # three hellos and a bind, measured at every LOOK_MS
 CUT = Faults(loss=1000)
 CALM = Faults(delay_ms=1)
@@ -33,7 +34,7 @@ ACTIONS = (("phone_register", 30), ("phone_call", 30), ("unregister", 4), ("add"
            ("batch", 2), ("remove", 2), ("faults", 5), ("net_faults", 6), ("isolate", 5),
            ("split_switches", 4), ("heal", 12), ("kill_card", 3), ("insert_card", 6),
            ("kill_switch", 4), ("insert_switch", 9), ("kill_server", 2), ("insert_server", 8),
-           ("cut_commit", 1), ("stall", 4), ("drain", 2))
+           ("cut_commit", 1), ("stall", 4), ("slow", 2), ("drain", 2))
 
 
 class ChassisRun(Run):
@@ -48,6 +49,9 @@ class ChassisRun(Run):
         # roomy, or so small that connections are evicted and bursts dropped
         self._tuples = self.random.pick((4096, 4096, PHONES - 2))
         self._relay_queue = self.random.pick((256, 256, 2 * PHONES))
+        self._idle_ms = self.random.pick((IDLE_MS, IDLE_MS, 3000))
+        # quick blows, or faults that last longer than cards remember each other
+        self._pace_ms = self.random.pick((100, 400, 400, 2000))
         self.phones = []
         self.checks = Checks(self)
         self._draining = []
@@ -57,7 +61,7 @@ class ChassisRun(Run):
         self.boot()
         for _ in range(self.actions):
             getattr(self, "_" + self.random.pick(self._bag))()
-            self.let_pass(1 + self.random.below(400))
+            self.let_pass(1 + self.random.below(self._pace_ms))
             self._collect()
         self._calm()
         self._verdict()
@@ -99,6 +103,7 @@ class ChassisRun(Run):
         self.world.note("insert switch card {}".format(slot))
         card = SimSwitch(self.world, slot, self._incarnation(slot), self.vip,
                          self._tuples, self._relay_queue)
+        card.switch.table.idle_ms = self._idle_ms
         self.world.plug(card)
         card.open()
 
@@ -124,6 +129,13 @@ class ChassisRun(Run):
             span_ms = self.random.pick((60, 200, 600, 2000))
             self.world.note("slot {} does not run for {} ms".format(slot, span_ms))
             self.world.stall(slot, span_ms)
+
+    def _slow(self):
+        """A card that is away after each of its turns, or quick again."""
+        slot = self.random.pick(sorted(self.world.cards) or [0])
+        span_ms = self.random.pick((0, 3, 15, 40))
+        self.world.note("slot {} is away {} ms after each turn".format(slot, span_ms))
+        self.world.slow_ms[slot] = span_ms
 
     def _drain(self):
         slot = self.random.pick(SWITCH_SLOTS + CLUSTER_SLOTS)
@@ -209,6 +221,7 @@ class ChassisRun(Run):
             self._insert_card()
         while len(self.switches()) < len(SWITCH_SLOTS):
             self._insert_switch()
+        world.slow_ms.clear()
         for slot in SWITCH_SLOTS + CLUSTER_SLOTS:
             world.cards[slot].drain(False)
         self.wait_ready()
@@ -266,12 +279,28 @@ class ChassisRun(Run):
 
     def _verdict(self):
         super()._verdict()
+        self._lose_a_card()
         self._take_over()
         for phone in self.phones:
             self.checks.registration(phone)
 
+    def _lose_a_card(self):
+        """A cluster card is pulled while phones register and call: all still succeed."""
+        slot = self.random.pick(CLUSTER_SLOTS)
+        for phone in self.phones:
+            phone.register(600, self.world.now_ms)
+        calls = [phone.call(self.random.pick(self.phones).aor, self.world.now_ms, 1000)
+                 for phone in self.phones]
+        self.let_pass(self.random.below(30))
+        self.world.note("pull slot {}".format(slot))
+        self.world.pull(slot)
+        self._until(CALL_MOST_MS, lambda: not any(phone.busy() for phone in self.phones) and all(
+            call.state == DONE and call.status == 200 for call in calls),
+            "not all is done without slot {}".format(slot))
+
     def _take_over(self):
         """The mate of a pulled primary goes on with the same connections, within a bound."""
+        self.let_pass(QUIET_MS)
         table = self.checks.tables_equal()
         primary = next(switch for switch in self.switches() if switch.holds_vip)
         self.world.note("pull the primary switch card {}".format(primary.slot))
@@ -284,8 +313,12 @@ class ChassisRun(Run):
                     "not all can register after the take-over")
         mate = self.world.cards[primary.mate]
         moved = set(mate.connections_by_key().items()) ^ set(table.items())
-        self.world.require(not moved or self._tuples < PHONES,
+        self.world.require(not moved or self._forgetful(),
                            "connections moved: {}".format(moved))
+
+    def _forgetful(self):
+        """Do switch cards forget connections in this run?"""
+        return self._tuples < PHONES or self._idle_ms < IDLE_MS
 
     def enough(self):
         """Was anything tried? Faults may leave little standing, but not nothing."""

@@ -41,6 +41,7 @@ class World:
         self.inbox_drops = 0
         self._touched = set()  # slots and people to be stepped at this instant
         self._due_ms = {}  # slot or person -> elapsed ms of its next deadline
+        self.slow_ms = {}  # slot -> how long it is away after each of its turns
         self.woke_ms = {}  # slot -> elapsed ms at which its last stall ended
         self.levels = [(0, 0)]  # (elapsed ms, level the server had from then on)
         self._stalls = {}  # slot -> elapsed ms at which it runs again
@@ -94,6 +95,7 @@ class World:
         self.bus.detach(slot)
         for address in [address for address in self.doors if self.doors[address][0] == slot]:
             self.close_door(address)
+        self.slow_ms.pop(slot, None)
         self._stalls.pop(slot, None)
         self._due_ms.pop(slot, None)
         self._touched.discard(slot)
@@ -159,7 +161,7 @@ class World:
             turn += [person for person in self.people if person in self._touched]
             self._touched.clear()
             for who in turn:
-                if self._step(who):
+                if who not in self._stalls and self._step(who):
                     self._touched.add(who)
             if not self._touched and not self._arriving(self.bus) \
                     and not self._arriving(self.net):
@@ -194,10 +196,12 @@ class World:
         for slot in [slot for slot in self._stalls if self._stalls[slot] <= self.elapsed_ms]:
             del self._stalls[slot]
             self.woke_ms[slot] = self.elapsed_ms
+            inbox = self._inboxes.pop(slot, ())
             self._step(slot)
-            for take, source, octets in self._inboxes.pop(slot, ()):
-                take(source, octets, self.now_ms)
-            self._touched.add(slot)
+            if slot in self.cards:
+                for take, source, octets in inbox:
+                    take(source, octets, self.now_ms)
+                self._touched.add(slot)
 
     def _step(self, who):
         """Step a card (by its slot) or a person; True when it sent something."""
@@ -209,6 +213,8 @@ class World:
             self.note("slot {} loses power {}".format(who, crash))
             self.pull(who)
             return False
+        if self.slow_ms.get(who):
+            self.stall(who, self.slow_ms[who])
         deadline = someone.next_deadline_ms(self.now_ms)
         self._due_ms[who] = self.elapsed_ms + (
             1000 if deadline is None else ticks_diff(deadline, self.now_ms))

@@ -48,6 +48,23 @@ REASON_MISMATCH = const(17)
 REASON_WRITE_FAILED = const(18)
 REASON_BAD_RECORD = const(19)
 
+# indices into a decoded HEARTBEAT, in the order of its fields
+BEAT_ROLE = const(1)
+BEAT_HOT_SWAP = const(2)
+BEAT_REDUNDANCY = const(3)
+BEAT_SERVICE = const(4)
+BEAT_DATABASE = const(5)
+BEAT_LOAD = const(6)
+BEAT_LEVEL = const(7)
+BEAT_BIRTHDAY = const(8)
+BEAT_DIGEST = const(9)
+BEAT_STALENESS = const(10)
+BEAT_EPOCH = const(11)
+BEAT_TIME = const(12)
+BEAT_PLANE_IP = const(13)
+BEAT_PLANE_PORT = const(14)
+BEAT_CONNECTIONS = const(15)
+
 # number, name, carried by, fields
 CATALOGUE = (
     (HEARTBEAT, "HEARTBEAT", "heartbeat frame", (
@@ -168,6 +185,13 @@ def decode(buf, start, end):
             values.append(bytes(buf[at:at + width]))
         at += width
     return values if at == end else None
+
+
+def plane_of(beat):
+    """(host, port) of the plane socket that a decoded HEARTBEAT tells, or None."""
+    if not beat[BEAT_PLANE_PORT]:
+        return None
+    return ".".join(str(octet) for octet in beat[BEAT_PLANE_IP]), beat[BEAT_PLANE_PORT]
 
 
 def document():

@@ -6,10 +6,11 @@ import json
 import time
 
 from bus import messages, states
+from bus.messages import BEAT_CONNECTIONS, BEAT_REDUNDANCY, BEAT_SERVICE
 from host_tools.description import LOCATION_SERVER, SIP_CLUSTER, SWITCH
 from host_tools.errors import NOTHING_ANSWERS, WRONG_ARGUMENTS, ToolError
 from host_tools.levels import level_of_percent, percent_at_level
-from host_tools.status import BEAT_CONNECTIONS, BEAT_REDUNDANCY, BEAT_SERVICE, active_server
+from host_tools.status import active_server
 
 DUMP_OCTETS = 32768
 # RFC 3261's T1: the round trip of what the card had forwarded when the drain began

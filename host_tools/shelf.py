@@ -10,11 +10,11 @@ import time
 from bus import messages, node, states
 from bus.compat import TICKS_MASK, ticks_diff
 from bus.links.udp_multicast import UdpMulticastLink
+from bus.messages import BEAT_SERVICE
 from bus.wire import MAX_FRAME
 from firmware.version import VERSION
 from host_tools.errors import NOTHING_ANSWERS, ToolError, os_failure
 from host_tools.hot_swap import SlotState
-from host_tools.status import BEAT_SERVICE
 
 OWN_SLOT = 0
 REQUEST_TIMEOUT_MS = 3000

@@ -1,6 +1,7 @@
 """Puts the `chassis status` document together from what the parts say. Pure."""
 
 from bus import states
+from bus.messages import BEAT_BIRTHDAY, BEAT_DATABASE, BEAT_LEVEL, BEAT_REDUNDANCY, BEAT_SERVICE
 from host_tools.description import LOCATION_SERVER, SIP_CLUSTER, SWITCH
 from host_tools.levels import CardLevel
 
@@ -8,10 +9,6 @@ DATABASE_KEYS = ("state", "level", "birthday", "digest", "records", "load_percen
 HEALTH_KEYS = ("alive", "ping_ms", "check_ms")
 SIP_KEYS = ("received", "answered", "forwarded", "errors", "dropped")
 BUS_KEYS = ("sent", "received", "retransmitted", "dropped")
-
-# places in a decoded HEARTBEAT (bus/messages.py)
-BEAT_REDUNDANCY, BEAT_SERVICE, BEAT_DB_STATE, BEAT_LEVEL, BEAT_BIRTHDAY = 3, 4, 5, 7, 8
-BEAT_CONNECTIONS = 15
 
 
 def pick(source, keys):
@@ -106,7 +103,7 @@ def card_levels(slots, running, beats):
             continue
         same = birthday is None or beat[BEAT_BIRTHDAY] == birthday
         cards.append(CardLevel(slot.number, beat[BEAT_LEVEL] if same else None,
-                               states.DATABASE[beat[BEAT_DB_STATE]]))
+                               states.DATABASE[beat[BEAT_DATABASE]]))
     return committed, birthday.hex() if birthday else None, cards
 
 

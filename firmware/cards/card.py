@@ -6,6 +6,9 @@ state machine that the reactor steps; nothing here waits. Runs on both interpret
 
 from bus import messages, node, states
 from bus.compat import MICROPYTHON, earliest, ticks_add, ticks_diff
+from bus.messages import (
+    BEAT_DATABASE, BEAT_HOT_SWAP, BEAT_LEVEL, BEAT_ROLE, BEAT_SERVICE, BEAT_TIME,
+)
 from bus.wire import MAX_FRAME
 from firmware.location import record
 from firmware.runtime import clock
@@ -184,8 +187,8 @@ class Card:
             member = self.node.members.get(event[1])
             if member is not None and self.config.role != states.LOCATION_SERVER:
                 beat = member.beat
-                if beat[1] == states.LOCATION_SERVER:
-                    self.clock.follow(beat[12])
+                if beat[BEAT_ROLE] == states.LOCATION_SERVER:
+                    self.clock.follow(beat[BEAT_TIME])
         self.card_event(event, now_ms)
 
     def _answer(self, slot, request_id, octets, now_ms):
@@ -298,10 +301,11 @@ class Card:
         for slot in sorted(self.node.members):
             member = self.node.members[slot]
             beat = member.beat
+            hot_swap = states.HOT_SWAP[beat[BEAT_HOT_SWAP]] if member.up else "M7"
             lines.append("slot {:>2} {:<16} {} {:<14} {:<12} level {} heard {} ms ago".format(
-                slot, states.ROLES[beat[1]], states.HOT_SWAP[beat[2]] if member.up else "M7",
-                states.SERVICE[beat[4]], states.DATABASE[beat[5]], beat[7],
-                ticks_diff(now_ms, member.last_heard_ms)))
+                slot, states.ROLES[beat[BEAT_ROLE]], hot_swap,
+                states.SERVICE[beat[BEAT_SERVICE]], states.DATABASE[beat[BEAT_DATABASE]],
+                beat[BEAT_LEVEL], ticks_diff(now_ms, member.last_heard_ms)))
         return "\n".join(lines) or "nobody heard yet"
 
     def location_value(self, key):

@@ -6,7 +6,7 @@ Runs on both interpreters.
 
 from bus import messages, node, states
 from bus.compat import earliest, ticks_diff
-from bus.messages import LIVE_CHANNEL
+from bus.messages import BEAT_REDUNDANCY, BEAT_ROLE, LIVE_CHANNEL, plane_of
 from firmware import fastpath
 from firmware.cards.card import Card
 from firmware.location.store import LocationStore
@@ -158,7 +158,7 @@ class SipClusterCard(Card):
 
     def _card_up(self, slot):
         member = self.node.members.get(slot)
-        if member is not None and member.beat[1] == states.LOCATION_SERVER:
+        if member is not None and member.beat[BEAT_ROLE] == states.LOCATION_SERVER:
             self.node.join_stream(slot, LIVE_CHANNEL)
 
     def _forget_switch(self, slot):
@@ -176,15 +176,15 @@ class SipClusterCard(Card):
         if member is None:
             return
         beat = member.beat
-        if beat[1] == states.LOCATION_SERVER and beat[3] == states.ACTIVE:
+        if beat[BEAT_ROLE] == states.LOCATION_SERVER and beat[BEAT_REDUNDANCY] == states.ACTIVE:
             self.node.join_stream(slot, LIVE_CHANNEL)
             self.replica.observe_server(beat, now_ms)
-        elif beat[1] == states.SWITCH:
-            plane = (".".join(str(octet) for octet in beat[13]), beat[14])
+        elif beat[BEAT_ROLE] == states.SWITCH:
+            plane = plane_of(beat)
             if self._switch_planes.get(plane) != slot:
                 self._forget_switch(slot)
                 self._switch_planes[plane] = slot
-            if beat[3] == states.PRIMARY:
+            if beat[BEAT_REDUNDANCY] == states.PRIMARY:
                 self._switch_plane = plane
 
     def _server_slot(self):
@@ -192,8 +192,8 @@ class SipClusterCard(Card):
         members = self.node.members
         for slot in members:
             beat = members[slot].beat
-            if members[slot].up and beat[1] == states.LOCATION_SERVER \
-                    and beat[3] == states.ACTIVE:
+            if members[slot].up and beat[BEAT_ROLE] == states.LOCATION_SERVER \
+                    and beat[BEAT_REDUNDANCY] == states.ACTIVE:
                 return slot
         return None
 

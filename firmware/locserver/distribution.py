@@ -8,7 +8,7 @@ back to a catch-up stream of its own. Portable, sans-I/O: the card's loop feeds 
 
 from bus import messages, states
 from bus.compat import const, ticks_add, ticks_diff
-from bus.messages import CATCH_UP_CHANNEL, LIVE_CHANNEL
+from bus.messages import BEAT_DATABASE, BEAT_LEVEL, BEAT_ROLE, CATCH_UP_CHANNEL, LIVE_CHANNEL
 from firmware.locserver.catchup import DRAINING, CatchUp
 from firmware.locserver.errors import StorageError
 from firmware.locserver.log import LevelLog
@@ -19,11 +19,6 @@ STREAMS = const(5)
 SLOTS = const(31)
 STALL_MS = const(3000)
 STEP_PACKETS = const(64)
-
-# indices of the decoded HEARTBEAT (bus/messages.py)
-BEAT_ROLE = const(1)
-BEAT_DATABASE = const(5)
-BEAT_LEVEL = const(7)
 
 
 class DistributionTask:

@@ -10,7 +10,7 @@ from collections import deque
 
 from bus import messages, states
 from bus.compat import const, earliest, ticks_add, ticks_diff
-from bus.messages import CATCH_UP_CHANNEL
+from bus.messages import BEAT_BIRTHDAY, BEAT_DIGEST, BEAT_LEVEL, CATCH_UP_CHANNEL
 from firmware import fastpath
 from firmware.location.store import StoreFull
 from firmware.replica import table
@@ -22,11 +22,6 @@ STATE = "state"  # the event (STATE, old, new, cause)
 
 NO_BIRTHDAY = bytes(8)
 STALENESS_MAX_MS = const(0x0FFFFFFF)  # 3.1 days: from there on it is only "very stale"
-
-# indices of the decoded HEARTBEAT (bus/messages.py)
-BEAT_LEVEL = const(7)
-BEAT_BIRTHDAY = const(8)
-BEAT_DIGEST = const(9)
 
 _REASONS = {table.MISMATCH: messages.REASON_MISMATCH,
             table.WRITE_FAILED: messages.REASON_WRITE_FAILED,

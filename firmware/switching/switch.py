@@ -9,6 +9,10 @@ from collections import deque
 
 from bus import messages, states
 from bus.compat import const, earliest
+from bus.messages import (
+    BEAT_DATABASE, BEAT_EPOCH, BEAT_LOAD, BEAT_REDUNDANCY, BEAT_ROLE, BEAT_SERVICE, BEAT_STALENESS,
+    plane_of,
+)
 from firmware.switching import check
 from firmware.switching.balance import Card, ResponseTime
 from firmware.switching.dataplane_relay import PLANE, RelayForwarder
@@ -21,17 +25,6 @@ from firmware.switching.tuples import TupleTable
 WHOLE = const(100)
 PING_LIMIT = const(64)
 EXPIRE_COUNT = const(256)
-
-# indexes into a decoded HEARTBEAT (bus/messages.py)
-BEAT_ROLE = const(1)
-BEAT_REDUNDANCY = const(3)
-BEAT_SERVICE = const(4)
-BEAT_DATABASE = const(5)
-BEAT_LOAD = const(6)
-BEAT_STALENESS = const(10)
-BEAT_EPOCH = const(11)
-BEAT_IP = const(13)
-BEAT_PORT = const(14)
 
 
 class Switch:
@@ -65,9 +58,7 @@ class Switch:
 
     def card_beat(self, slot, beat, now_ms):
         """A heartbeat: `beat` is the decoded HEARTBEAT of the card in `slot`."""
-        plane = None
-        if beat[BEAT_PORT]:
-            plane = (".".join(str(octet) for octet in beat[BEAT_IP]), beat[BEAT_PORT])
+        plane = plane_of(beat)
         if slot == self._mate_slot:
             self._mate_beat(beat, plane, now_ms)
         elif beat[BEAT_ROLE] == states.SIP_CLUSTER:

@@ -45,18 +45,20 @@ def config_block(config, secret16):
     return block
 
 
-def batch_handler(port, relay_port, take, sip, store, secret16, clock):
+def batch_handler(port, relay_port, take, sip, store, secret16, clock, sources=bytes):
     """A handler for the reactor that serves `port` by batches, or None where C is not there.
 
     relay_port: the VIP's port for the relay plane, 0 for plain UDP.  take: as for PortHandler.
-    sip: SipServer.  store: its LocationStore.  clock: gives now_s().
+    sip: SipServer.  store: its LocationStore.  clock: gives now_s().  sources: gives
+    IPv4 and port, 6 octets each, of those whose relayed datagrams C may answer.
     """
     library = dataplane.open_library()
     block = config_block(sip.config, secret16)
     if library is None or block is None:
         return None
     plane = dataplane.Dataplane(library, port.socket.fileno(), relay_port, block)
-    return BatchHandler(port, PlainAnswers(plane, port, relay_port, sip, store, clock), take)
+    return BatchHandler(port, PlainAnswers(
+        plane, port, relay_port, sip, store, clock, sources), take)
 
 
 def _host(number):
@@ -69,13 +71,14 @@ class PlainAnswers:
     plane: Dataplane.  port: the port whose `malformed` and `send_errors` it counts for.
     """
 
-    def __init__(self, plane, port, relay_port, sip, store, clock):
+    def __init__(self, plane, port, relay_port, sip, store, clock, sources):
         self._plane = plane
         self._port = port
         self._relay_port = relay_port
         self._sip = sip
         self._store = store
         self._clock = clock
+        self._sources = sources
 
     def turn(self):
         """Serve what waits; the number of items for `item`.
@@ -84,7 +87,8 @@ class PlainAnswers:
         """
         sip = self._sip
         items = self._plane.turn(
-            self._store.memory, self._clock.now_s(), not sip.serving or sip.drain)
+            self._store.memory, self._sources(), self._clock.now_s(),
+            not sip.serving or sip.drain)
         report = self._plane.report
         counters = sip.counters
         for name, place in _COUNTED:

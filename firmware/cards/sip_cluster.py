@@ -6,6 +6,7 @@ Runs on both interpreters.
 
 from bus import messages, node, states
 from bus.compat import earliest, ticks_diff
+from bus.interfaces import ip_octets
 from bus.messages import BEAT_REDUNDANCY, BEAT_ROLE, LIVE_CHANNEL, plane_of
 from firmware import fastpath
 from firmware.cards.card import Card
@@ -44,16 +45,16 @@ class SipClusterCard(Card):
         self.sip = SipServer(SipConfig(sip_settings(config)), self.store, config.secret)
         self.plane = PlanePort(
             config.plane[0], config.plane[1], config.vip[1], encapsulation)
-        # one by one: C does not know yet which sources are switch cards (_receive_sip does)
-        reactor.register(self.plane.socket, PortHandler(self.plane, self._receive_sip))
+        self._switch_plane = None
+        self._switch_planes = {}  # address -> slot of each switch card that is up
+        self._plane_sources = b""  # the same addresses, 6 octets each
+        self.strangers = 0
+        self._serve_port(self.plane, config.vip[1], self._receive_sip)
         self.direct = None
         self._direct_replies = {}  # address -> answers due to REGISTERs by `direct`
         if config.direct is not None:
             self.direct = PlainPort(*config.direct)
-            self._serve_direct()
-        self._switch_plane = None
-        self._switch_planes = {}  # address -> slot of each switch card that is up
-        self.strangers = 0
+            self._serve_port(self.direct, 0, self._receive_direct)
         self._draining = False
         self.unsent = 0
         self._follow_state()
@@ -73,17 +74,16 @@ class SipClusterCard(Card):
 
     # ---- SIP
 
-    def _serve_direct(self):
-        """Read the direct socket: by batches where the C data plane is there, else one by one."""
+    def _serve_port(self, port, relay_port, take):
+        """Read a SIP socket: by batches where the C data plane is there, else one by one."""
         handler = None
         if fastpath.NAME == "cffi":
             from firmware.cards.plain_linux import batch_handler
 
             handler = batch_handler(
-                self.direct, 0, self._receive_direct, self.sip, self.store, self.config.secret,
-                self.clock)
-        self.reactor.register(
-            self.direct.socket, handler or PortHandler(self.direct, self._receive_direct))
+                port, relay_port, take, self.sip, self.store, self.config.secret, self.clock,
+                lambda: self._plane_sources)
+        self.reactor.register(port.socket, handler or PortHandler(port, take))
 
     def _receive_sip(self, buf, n, peer, via, now_ms):
         if via not in self._switch_planes:
@@ -161,12 +161,17 @@ class SipClusterCard(Card):
         if member is not None and member.beat[BEAT_ROLE] == states.LOCATION_SERVER:
             self.node.join_stream(slot, LIVE_CHANNEL)
 
-    def _forget_switch(self, slot):
-        self._switch_planes = {
-            plane: owner for plane, owner in self._switch_planes.items() if owner != slot}
+    def _know_switch(self, slot, plane):
+        """The switch card in `slot` relays from the address `plane`; None: no longer from any."""
+        planes = {one: owner for one, owner in self._switch_planes.items() if owner != slot}
+        if plane is not None:
+            planes[plane] = slot
+        self._switch_planes = planes
+        self._plane_sources = b"".join(
+            ip_octets(host) + port.to_bytes(2, "big") for host, port in planes)
 
     def _card_down(self, slot, now_ms):
-        self._forget_switch(slot)
+        self._know_switch(slot, None)
         self.node.leave_stream(slot, LIVE_CHANNEL)
         if self._server_slot() is None:
             self.replica.server_lost(now_ms)
@@ -182,8 +187,7 @@ class SipClusterCard(Card):
         elif beat[BEAT_ROLE] == states.SWITCH:
             plane = plane_of(beat)
             if self._switch_planes.get(plane) != slot:
-                self._forget_switch(slot)
-                self._switch_planes[plane] = slot
+                self._know_switch(slot, plane)
             if beat[BEAT_REDUNDANCY] == states.PRIMARY:
                 self._switch_plane = plane
 

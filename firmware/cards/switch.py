@@ -167,7 +167,8 @@ class SwitchCard(Card):
     def beat_values(self, now_ms):
         """A switch card holds no location database; its table's state travels in its place."""
         load_percent, digest = self.switch.beat_values()
-        return states.NO_DATABASE, load_percent, 0, bytes(8), digest, 0
+        return (states.NO_DATABASE, load_percent, 0, bytes(8), digest,
+                self.switch.helpless_ms(now_ms))
 
     def epoch(self):
         """The redundancy epoch."""

@@ -10,6 +10,7 @@
 #include "sipplane.h"
 
 #define RELAY_HEAD 12U
+#define SOURCE_OCTETS 6U
 #define RELAY_MAGIC 0x5EU
 #define RELAY_VERSION 0x10U
 #define DATAGRAM_OCTETS 65536U
@@ -33,6 +34,8 @@ typedef struct {
     uint32_t config_length;
     const void *mem;
     uint32_t size;
+    const uint8_t *sources;
+    uint32_t source_count;
     uint32_t now_s;
     uint32_t hand_all;
     batch_memory *m;
@@ -117,6 +120,22 @@ static uint32_t read_peer(const turn *t, uint32_t i, uint32_t length, uint8_t *p
     return 1;
 }
 
+/* Did datagram `i` come from one whose relayed datagrams are answered? */
+static uint32_t is_trusted(const turn *t, uint32_t i)
+{
+    const struct sockaddr_in *name = &t->m->in_names[i];
+    if (t->relay_port == 0) {
+        return 1;
+    }
+    for (uint32_t at = 0; at < t->source_count; at++) {
+        const uint8_t *source = t->sources + at * SOURCE_OCTETS;
+        if (memcmp(source, &name->sin_addr, 4) == 0 && memcmp(source + 4, &name->sin_port, 2) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Answer datagram `i`, or put it into the report. */
 static void take(turn *t, uint32_t i)
 {
@@ -130,7 +149,7 @@ static void take(turn *t, uint32_t i)
         return;
     }
     length -= head;
-    int32_t rc = t->hand_all
+    int32_t rc = t->hand_all || !is_trusted(t, i)
                      ? SF_NOT_PLAIN
                      : sf_answer(t->config, t->config_length, t->mem, t->size, octets, length,
                                  peer, t->now_s, t->m->work, t->m->answers[t->answers] + head,
@@ -165,14 +184,14 @@ static void send_answers(turn *t)
 }
 
 int32_t sp_turn(uint32_t fd, uint32_t relay_port, const uint8_t *config, uint32_t config_length,
-                const void *mem, uint32_t size, uint32_t now_s, uint32_t hand_all, void *plane,
-                uint32_t *report)
+                const void *mem, uint32_t size, const uint8_t *sources, uint32_t source_count,
+                uint32_t now_s, uint32_t hand_all, void *plane, uint32_t *report)
 {
     if (!plane || ((uintptr_t)plane & 15U) || !report || relay_port > 0xFFFFU) {
         return SF_BAD_ARGUMENT;
     }
-    turn t = {(int)fd, relay_port, config, config_length, mem, size, now_s, hand_all, plane,
-              report, 0};
+    turn t = {(int)fd, relay_port, config, config_length, mem, size, sources, source_count, now_s,
+              hand_all, plane, report, 0};
     memset(report, 0, SP_REPORT * sizeof *report);
     for (uint32_t batch = 0; batch < SP_BATCHES && report[0] == 0; batch++) {
         for (uint32_t i = 0; i < SP_BATCH; i++) {

@@ -14,6 +14,7 @@ import cffi
 BATCH = 64
 REPORT = 9
 ITEM = 7
+SOURCE_OCTETS = 6
 HANDED = 1
 INVITE = 2
 ANSWERED, SENT, REDIRECTS, ERRORS, OPTIONS, ACKS, MALFORMED, REFUSED = range(1, REPORT)
@@ -21,8 +22,8 @@ ANSWERED, SENT, REDIRECTS, ERRORS, OPTIONS, ACKS, MALFORMED, REFUSED = range(1, 
 _ffi = cffi.FFI()
 _ffi.cdef("""
 int32_t sp_size(void);
-int32_t sp_turn(uint32_t, uint32_t, const uint8_t *, uint32_t, const void *, uint32_t, uint32_t,
-                uint32_t, void *, uint32_t *);
+int32_t sp_turn(uint32_t, uint32_t, const uint8_t *, uint32_t, const void *, uint32_t,
+                const uint8_t *, uint32_t, uint32_t, uint32_t, void *, uint32_t *);
 """)
 
 
@@ -61,17 +62,19 @@ class Dataplane:
         self.report = array("I", bytes(4 * (REPORT + BATCH * ITEM)))
         self._out = _ffi.from_buffer("uint32_t[]", self.report)
 
-    def turn(self, region, now_s, hand_all):
+    def turn(self, region, sources, now_s, hand_all):
         """Serve what waits on the socket; the number of items that Python must see.
 
-        region: the location table's memory.  now_s: Unix seconds.  hand_all: True gives every
-        datagram to Python.
+        region: the location table's memory.  sources: bytes, IPv4 and port (6 octets) of each
+        whose relayed datagrams are answered; others' go to Python.  now_s: Unix seconds.
+        hand_all: True gives every datagram to Python.
         """
         # bound for this call only: a bound mmap cannot be closed
         with _ffi.from_buffer("uint8_t[]", region) as table:
             return self._turn(
                 self._descriptor, self._relay_port, self._config, len(self._config), table,
-                len(region), now_s, hand_all, self._memory, self._out)
+                len(region), sources, len(sources) // SOURCE_OCTETS, now_s, hand_all,
+                self._memory, self._out)
 
     def octets(self, start, length):
         """The octets of an item, as bytes."""

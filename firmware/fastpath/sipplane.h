@@ -38,11 +38,12 @@ int32_t sp_size(void);
  * config and mem (sf_answer), and stop at the first batch of which Python must see something.
  *
  * relay_port: 0 for plain SIP; else datagrams carry the relay header of
- * firmware/switching/encapsulation.py both ways, with this VIP port in the answers. hand_all: not
- * 0 hands every datagram over. plane: sp_size() octets, zeroed once, 16-aligned, whose content must
+ * firmware/switching/encapsulation.py both ways, with this VIP port in the answers. sources: of
+ * whom relayed datagrams are answered, source_count times IPv4 and port (6 octets, network order);
+ * those of others are handed over. hand_all: not 0 hands every datagram over. plane: sp_size() octets, zeroed once, 16-aligned, whose content must
  * stay until Python has seen the items. Never waits. Returns the number of items; BAD_ARGUMENT. */
 int32_t sp_turn(uint32_t fd, uint32_t relay_port, const uint8_t *config, uint32_t config_length,
-                const void *mem, uint32_t size, uint32_t now_s, uint32_t hand_all, void *plane,
-                uint32_t *report);
+                const void *mem, uint32_t size, const uint8_t *sources, uint32_t source_count,
+                uint32_t now_s, uint32_t hand_all, void *plane, uint32_t *report);
 
 #endif

@@ -8,7 +8,7 @@ README.md has the table of what the card's wiring does with each. Runs on both i
 from collections import deque
 
 from bus import messages, states
-from bus.compat import const, earliest
+from bus.compat import const, earliest, ticks_add, ticks_diff
 from bus.messages import (
     BEAT_DATABASE, BEAT_EPOCH, BEAT_LOAD, BEAT_REDUNDANCY, BEAT_ROLE, BEAT_SERVICE, BEAT_STALENESS,
     plane_of,
@@ -25,6 +25,10 @@ from firmware.switching.tuples import TupleTable
 WHOLE = const(100)
 PING_LIMIT = const(64)
 EXPIRE_COUNT = const(256)
+# without a fit cluster card for so long, the VIP goes to a mate that has one; longer than the two
+# switch cards' probes differ when a cluster card dies
+HELPLESS_MS = const(2000)
+HELPLESS_MOST_MS = const(3600000)
 
 
 class Switch:
@@ -48,6 +52,8 @@ class Switch:
         self._mate_slot = mate_slot
         self._mate_plane = None
         self._mate_lacks = False
+        self._mate_serves = False
+        self._fit_ms = now_ms  # when a cluster card was last fit
         self._vip = vip
         self._plane = plane
         self._slots = {}  # (host, port) of a plane socket -> slot
@@ -73,6 +79,7 @@ class Switch:
         if slot == self._mate_slot:
             self._mate_plane = None
             self._mate_lacks = False
+            self._mate_serves = False
             self.sender.stop()
             self.receiver.lost()
             self.redundancy.mate_down(now_ms, cause)
@@ -203,6 +210,7 @@ class Switch:
         self.health.handle_timer(now_ms)
         self._refresh_verdicts()
         self._start_probes()
+        self._leave_if_helpless(now_ms)
         # only the primary expires: the secondary's times are those it was told, up to 30 s old
         if self.redundancy.is_primary:
             self.table.expire(now_ms, EXPIRE_COUNT)
@@ -213,6 +221,10 @@ class Switch:
         """(load_percent, digest) of the heartbeat: is this card's table whole, and its digest."""
         whole = self.redundancy.is_primary or self.receiver.whole
         return WHOLE if whole else 0, self.table.digest.to_bytes(8, "big")
+
+    def helpless_ms(self, now_ms):
+        """Milliseconds since a cluster card was last fit for connections; 0 while one is."""
+        return max(0, ticks_diff(now_ms, self._fit_ms))
 
     def status(self):
         """The switch card's keys of the STATUS json: health by slot, connections."""
@@ -256,8 +268,22 @@ class Switch:
         self._mate_lacks = beat[BEAT_REDUNDANCY] == states.SECONDARY and (
             beat[BEAT_LOAD] < WHOLE or not self.sender.running)
         available = beat[BEAT_SERVICE] != states.DRAINING
+        self._mate_serves = available and beat[BEAT_STALENESS] == 0
         self.redundancy.mate_beat(beat[BEAT_REDUNDANCY], beat[BEAT_EPOCH], available, now_ms)
         self._follow_role()
+
+    def _leave_if_helpless(self, now_ms):
+        """Hand the VIP over when our links to all cards have failed and the mate's have not."""
+        for slot in self.cards:
+            if self.cards[slot].serves():
+                self._fit_ms = now_ms
+                return
+        helpless_ms = self.helpless_ms(now_ms)
+        if helpless_ms > HELPLESS_MOST_MS:  # ticks wrap
+            self._fit_ms = ticks_add(now_ms, -HELPLESS_MOST_MS)
+        if helpless_ms >= HELPLESS_MS and self._mate_serves and self.redundancy.is_primary:
+            self.redundancy.release(now_ms, self.redundancy.draining)
+            self._follow_role()
 
     def _cluster_beat(self, slot, beat, plane, now_ms):
         card = self.cards.get(slot)

@@ -31,10 +31,19 @@ static int open_loopback(struct sockaddr_in *name)
     return fd;
 }
 
+/* with `strangers` the client is none of those whose relayed datagrams are answered */
+static int strangers;
+
 static int32_t turn(rig *r, uint32_t relay_port, uint32_t hand_all)
 {
-    return sp_turn((uint32_t)r->server, relay_port, config, sizeof config, r->mem, r->size, NOW_S,
-                   hand_all, r->plane, report);
+    struct sockaddr_in name;
+    socklen_t length = sizeof name;
+    uint8_t source[6];
+    CHECK(getsockname(r->client, (struct sockaddr *)&name, &length) == 0);
+    memcpy(source, &name.sin_addr, 4);
+    memcpy(source + 4, &name.sin_port, 2);
+    return sp_turn((uint32_t)r->server, relay_port, config, sizeof config, r->mem, r->size, source,
+                   strangers ? 0 : 1, NOW_S, hand_all, r->plane, report);
 }
 
 static int32_t receive(const rig *r, uint8_t *out, uint32_t capacity)
@@ -79,6 +88,10 @@ static void test_relay(rig *r)
     int32_t length = receive(r, out, sizeof out);
     CHECK(length > (int32_t)RELAY_HEAD && memcmp(out, head, 10) == 0);
     CHECK(out[10] == 0x13 && out[11] == 0xC4 && memcmp(out + RELAY_HEAD, "SIP/2.0 302 ", 12) == 0);
+    strangers = 1;
+    send_to_server(r, octets, RELAY_HEAD + sizeof request - 1U);
+    CHECK(turn(r, VIP_PORT, 0) == 1 && report[2] == 0 && report[SP_REPORT] == SP_HANDED);
+    strangers = 0;
     for (uint32_t n = 0; n <= RELAY_HEAD; n++) {
         send_to_server(r, head, n);
     }

@@ -44,8 +44,10 @@ class Bench:
         self.port = (PlanePort("127.0.0.1", 0, 5060, encapsulation) if relay
                      else PlainPort("127.0.0.1", 0))
         self.taken = []
+        self.sources = b""
         self.handler = batch_handler(
-            self.port, 5060 if relay else 0, self.take, self.sip, self.store, SECRET, Clock())
+            self.port, 5060 if relay else 0, self.take, self.sip, self.store, SECRET, Clock(),
+            lambda: self.sources)
         assert self.handler is not None
         self.head = b""
         if relay:
@@ -53,6 +55,8 @@ class Bench:
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.bind(("127.0.0.1", 0))
         self.client.connect(self.port.address)
+        host, port = self.client.getsockname()
+        self.sources = socket.inet_aton(host) + struct.pack("!H", port)
         self.client.setblocking(False)
 
     def take(self, buf, n, peer, via, now_ms):
@@ -157,3 +161,10 @@ def test_malformed_relay_headers_are_counted():
     assert bench.port.malformed == 3 and bench.sip.counters["received"] == 0
     bench.close()
 
+
+
+def test_relayed_datagrams_of_a_stranger_are_pythons(bench):
+    bench.sources = b"\x7f\0\0\1\0\1" + b"\x7f\0\0\2" + bench.sources[4:]
+    answers = bench.exchange(request("OPTIONS", "sip:192.0.2.10", via=VIA + "1"))
+    assert statuses(answers) == [200]
+    assert len(bench.taken) == (1 if bench.head else 0)

@@ -53,7 +53,7 @@ class Switch:
         self._mate_plane = None
         self._mate_lacks = False
         self._mate_serves = False
-        self._fit_ms = now_ms  # when a cluster card was last fit
+        self._helpless_since_ms = now_ms  # since when no cluster card is fit; None while one is
         self._vip = vip
         self._plane = plane
         self._slots = {}  # (host, port) of a plane socket -> slot
@@ -223,8 +223,10 @@ class Switch:
         return WHOLE if whole else 0, self.table.digest.to_bytes(8, "big")
 
     def helpless_ms(self, now_ms):
-        """Milliseconds since a cluster card was last fit for connections; 0 while one is."""
-        return max(0, ticks_diff(now_ms, self._fit_ms))
+        """Milliseconds since no cluster card is fit for connections, 1..; 0 while one is."""
+        if self._helpless_since_ms is None:
+            return 0
+        return max(1, ticks_diff(now_ms, self._helpless_since_ms))
 
     def status(self):
         """The switch card's keys of the STATUS json: health by slot, connections."""
@@ -276,11 +278,13 @@ class Switch:
         """Hand the VIP over when our links to all cards have failed and the mate's have not."""
         for slot in self.cards:
             if self.cards[slot].serves():
-                self._fit_ms = now_ms
+                self._helpless_since_ms = None
                 return
+        if self._helpless_since_ms is None:
+            self._helpless_since_ms = now_ms
         helpless_ms = self.helpless_ms(now_ms)
         if helpless_ms > HELPLESS_MOST_MS:  # ticks wrap
-            self._fit_ms = ticks_add(now_ms, -HELPLESS_MOST_MS)
+            self._helpless_since_ms = ticks_add(now_ms, -HELPLESS_MOST_MS)
         if helpless_ms >= HELPLESS_MS and self._mate_serves and self.redundancy.is_primary:
             self.redundancy.release(now_ms, self.redundancy.draining)
             self._follow_role()

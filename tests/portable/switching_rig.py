@@ -105,7 +105,7 @@ class Rig:
                 service = states.DRAINING if red.draining else states.IN_SERVICE
                 switch.card_beat(3 - slot, beat(
                     states.SWITCH, 3 - slot, red.role, service, states.NO_DATABASE,
-                    mate.beat_values()[0], 0, red.epoch), self.now_ms)
+                    mate.beat_values()[0], mate.helpless_ms(self.now_ms), red.epoch), self.now_ms)
 
     def step(self, slot):
         """Timer, events, datagrams and table rows of one switch card."""

@@ -146,8 +146,9 @@ class Storm:
         self.switch.drain(False, self.now_ms)
         for _ in range(200):
             self.now_ms = ticks_add(self.now_ms, 50)
+            # the mate reaches no card either (staleness), so that it is not given the VIP
             load = 100 if self.receiver.whole else 0
-            self.switch.card_beat(2, beat(states.SWITCH, 2, 2, 0, 0, states.SECONDARY, load),
+            self.switch.card_beat(2, beat(states.SWITCH, 2, 2, 0, 9999, states.SECONDARY, load),
                                   self.now_ms)
             self.switch.handle_timer(self.now_ms)
             event = self.switch.next_event()

@@ -25,7 +25,7 @@ READY_MOST_MS = 30000
 DRAIN_MS = 80000  # longer than a call rings and is answered in vain
 ANSWER_MOST_MS = 12000
 CALL_MOST_MS = 15000
-QUIET_MS = 3000
+QUIET_MS = 4000  # no connection that is going to expire is still there
 TAKE_OVER_MOST_MS = 400  # three hellos and a bind, measured at every LOOK_MS
 CUT = Faults(loss=1000)
 CALM = Faults(delay_ms=1)

@@ -360,7 +360,8 @@ class SimSwitch(SimCard):
 
     def beat_values(self, now_ms):
         load_percent, digest = self.switch.beat_values()
-        return states.NO_DATABASE, load_percent, 0, bytes(8), digest, 0
+        return (states.NO_DATABASE, load_percent, 0, bytes(8), digest,
+                self.switch.helpless_ms(now_ms))
 
     def epoch(self):
         return self.switch.redundancy.epoch

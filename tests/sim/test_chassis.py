@@ -11,6 +11,7 @@ from firmware.switching import dataplane_relay, redundancy, replication
 from tests.sim.__main__ import run_seed
 from tests.sim.cards import SimServer
 from tests.sim.chassis import ChassisRun
+from tests.sim.run import CLUSTER_SLOTS
 from tests.sim.sip_cards import SWITCH_SLOTS
 from tests.sim.world import Broken
 
@@ -99,5 +100,22 @@ def test_two_primaries_become_one(monkeypatch, tmp_path, stubborn):
                 run.wait_ready(3000)
         else:
             run.wait_ready(3000)
+    finally:
+        run.close()
+
+
+def test_a_primary_that_reaches_no_card_is_replaced(tmp_path):
+    """Its plane is cut, its bus is whole: the mate, whose plane is whole, has the VIP soon."""
+    run = ChassisRun(1, tmp_path)
+    try:
+        run.boot()
+        cut_off = run.vip.holders[0]
+        for slot in CLUSTER_SLOTS:
+            run.cut(cut_off, slot, False, True)
+        run.let_pass(5000)
+        assert run.vip.holders == [slot for slot in SWITCH_SLOTS if slot != cut_off]
+        run.phones[0].register(600, run.world.now_ms)
+        run.let_pass(1000)
+        assert run.phones[0].registration.count == 1
     finally:
         run.close()

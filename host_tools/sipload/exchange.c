@@ -8,6 +8,7 @@
 
 #define MAGIC_COOKIE "z9hG4bK" /* RFC 3261 8.1.1.7 */
 #define FIRST_CSEQ 1000
+#define LONGEST_TO 400 /* octets of a To value that an ACK repeats */
 
 static const char *const METHODS[] = {"OPTIONS", "INVITE", "MESSAGE", "REGISTER"};
 
@@ -36,19 +37,20 @@ static uint64_t scramble(uint64_t seq)
 }
 
 static int write_identity(const struct sl_run *run, char *out, uint64_t seq, unsigned attempt,
-                          const char *method, const struct sl_subscriber *who)
+                          const char *method, const struct sl_subscriber *who, struct text to)
 {
     int registers = run->scenario == SL_REGISTER;
     return sprintf(out,
                    "Via: SIP/2.0/UDP %s;branch=" MAGIC_COOKIE "%08x%016llx%u;rport\r\n"
                    "Max-Forwards: 70\r\n"
                    "From: <sip:%s>;tag=%016llx\r\n"
-                   "To: <sip:%s>\r\n"
+                   "To: %.*s\r\n"
                    "Call-ID: %016llx%08x@sipload\r\n"
                    "CSeq: %lu %s\r\n",
                    run->local, (unsigned)run->salt, (unsigned long long)seq, attempt,
                    registers ? who->aor : "caller@caller.example.net",
-                   (unsigned long long)scramble(seq), who->aor, (unsigned long long)scramble(~seq),
+                   (unsigned long long)scramble(seq), (int)to.n, to.at,
+                   (unsigned long long)scramble(~seq),
                    (unsigned)run->salt, cseq_of(seq, attempt), method);
 }
 
@@ -61,7 +63,9 @@ size_t sl_build_request(struct sl_run *run, char *out, uint64_t seq, unsigned at
     char uri[300];
     snprintf(uri, sizeof uri, "sip:%s", run->scenario == SL_REGISTER ? domain : who->aor);
     int n = sprintf(out, "%s %s SIP/2.0\r\n", method, uri);
-    n += write_identity(run, out + n, seq, attempt, method, who);
+    char to[LONGEST_TO + 1];
+    size_t to_length = (size_t)snprintf(to, sizeof to, "<sip:%s>", who->aor);
+    n += write_identity(run, out + n, seq, attempt, method, who, (struct text){to, to_length});
     if (run->scenario == SL_REGISTER) {
         n += sprintf(out + n, "Contact: <%s>;expires=%u\r\n", who->contact,
                      (unsigned)run->expires_s);
@@ -78,20 +82,6 @@ size_t sl_build_request(struct sl_run *run, char *out, uint64_t seq, unsigned at
     }
     const char *body = run->method == SL_INVITE ? SDP : "";
     n += sprintf(out + n, "User-Agent: sipload\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
-    return (size_t)n;
-}
-
-size_t sl_build_ack(const struct sl_run *run, char *out, uint64_t seq, unsigned status,
-                    const struct sl_subscriber *who)
-{
-    /* the ACK of a 2xx is a transaction of its own (RFC 3261 13.2.2.4), of others it is not */
-    unsigned attempt = status < 300 ? 2 : 0;
-    int n = sprintf(out, "ACK sip:%s SIP/2.0\r\n", who->aor);
-    char head[1024];
-    write_identity(run, head, seq, attempt, "ACK", who);
-    char *cseq = strstr(head, "CSeq: ");
-    sprintf(cseq, "CSeq: %lu ACK\r\n", cseq_of(seq, 0));
-    n += sprintf(out + n, "%sContent-Length: 0\r\n\r\n", head);
     return (size_t)n;
 }
 
@@ -189,6 +179,25 @@ static void read_answer(const char *buf, size_t n, const char *contact, struct a
             answer->challenge = value;
         }
     }
+}
+
+size_t sl_build_ack(const struct sl_run *run, char *out, uint64_t seq, unsigned status,
+                    const struct sl_subscriber *who, const char *answer, size_t n)
+{
+    /* the ACK of a 2xx is a transaction of its own (RFC 3261 13.2.2.4), of others it is not */
+    unsigned attempt = status < 300 ? 2 : 0;
+    struct answer read;
+    read_answer(answer, n, who->contact, &read);
+    if (read.to.n > LONGEST_TO) {
+        read.to.n = 0;
+    }
+    int length = sprintf(out, "ACK sip:%s SIP/2.0\r\n", who->aor);
+    char head[1024];
+    write_identity(run, head, seq, attempt, "ACK", who, read.to);
+    char *cseq = strstr(head, "CSeq: ");
+    sprintf(cseq, "CSeq: %lu ACK\r\n", cseq_of(seq, 0));
+    length += sprintf(out + length, "%sContent-Length: 0\r\n\r\n", head);
+    return (size_t)length;
 }
 
 int sl_find_exchange(const struct sl_run *run, const char *answer, size_t n, uint64_t *seq)

@@ -137,7 +137,7 @@ static void take_answer(struct load *load, const char *buf, size_t n, uint64_t n
     }
     if (load->run.method == SL_INVITE) {
         char *out = stage(load, load->fd, &load->run.target);
-        queue(load, sl_build_ack(&load->run, out, seq, status, who));
+        queue(load, sl_build_ack(&load->run, out, seq, status, who, buf, n));
     }
     close_slot(load, slot);
     if (verdict == SL_RIGHT) {

@@ -61,9 +61,10 @@ enum sl_verdict {
 size_t sl_build_request(struct sl_run *run, char *out, uint64_t seq, unsigned attempt,
                         const struct sl_subscriber *who);
 
-/* Write the ACK that an INVITE answered with `status` asks for; returns its length. */
+/* Write the ACK that an INVITE answered with `status` by answer[0..n) asks for, its To the answer's
+ * (RFC 3261 17.1.1.3); returns its length. */
 size_t sl_build_ack(const struct sl_run *run, char *out, uint64_t seq, unsigned status,
-                    const struct sl_subscriber *who);
+                    const struct sl_subscriber *who, const char *answer, size_t n);
 
 /* The exchange that the answer names by its branch: 0 with *seq set, or -1 when it is not ours. */
 int sl_find_exchange(const struct sl_run *run, const char *answer, size_t n, uint64_t *seq);

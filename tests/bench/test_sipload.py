@@ -146,6 +146,9 @@ def test_an_invite_is_acknowledged(serve, aors):
     branches = {kind: {re.search("branch=([^;]*)", text)[1] for text in seen
                        if text.startswith(kind)} for kind in ("INVITE", "ACK")}
     assert branches["INVITE"] == branches["ACK"]
+    # RFC 3261 17.1.1.3: the To of the ACK is the answer's, with its tag
+    tags = {headers_of(text)["to"].partition(";")[2] for text in seen if text.startswith("ACK")}
+    assert tags == {"tag=t1"}
 
 
 def test_a_rate_is_kept(serve, aors):

@@ -2,18 +2,14 @@
 
 import pytest
 from phone import DOMAIN, Answerer
-from rig import Chassis
+from rig import Chassis, running
 
 
 @pytest.fixture(scope="module")
 def chassis(tmp_path_factory):
     """The demo chassis, up and whole."""
-    running = Chassis(tmp_path_factory.mktemp("chassis"))
-    try:
-        running.up()
-        yield running
-    finally:
-        running.end()
+    with running(tmp_path_factory.mktemp("chassis")) as made:
+        yield made
 
 
 @pytest.fixture

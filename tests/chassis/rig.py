@@ -4,6 +4,7 @@ What a test asks over and over (status, dumps) goes to the command's own functio
 process: a new interpreter for each question would take the machine from the cards.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -179,3 +180,14 @@ class Chassis:
             return os.fsencode(self.state) in Path("/proc/{}/cmdline".format(pid)).read_bytes()
         except OSError:
             return False
+
+
+@contextlib.contextmanager
+def running(folder):
+    """The demo chassis in `folder`, up and whole; ended behind the block."""
+    made = Chassis(folder)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.end()

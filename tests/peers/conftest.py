@@ -9,18 +9,14 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "chassis"))
 
-from rig import Chassis  # noqa: E402
+from rig import running  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def chassis(tmp_path_factory):
     """The demo chassis, up and whole."""
-    running = Chassis(tmp_path_factory.mktemp("peers"))
-    try:
-        running.up()
-        yield running
-    finally:
-        running.end()
+    with running(tmp_path_factory.mktemp("peers")) as made:
+        yield made
 
 
 @pytest.fixture

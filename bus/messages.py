@@ -35,8 +35,9 @@ RELOAD_END = const(35)
 FRAGMENT = const(36)
 TUPLES = const(48)
 
-# channels of the location database's streams (README.md)
+# channels of the streams (README.md)
 LIVE_CHANNEL = const(1)  # to all cards
+TUPLE_CHANNEL = const(2)  # to all cards; the other switch card joins
 CATCH_UP_CHANNEL = const(32)  # + slot: to that card alone, which joins by itself
 
 # CATCH_UP.reason: why a card asks. From FORCE_FULL up it wants a full copy whatever its level.

@@ -8,7 +8,7 @@ Imports no I/O. Runs on both interpreters.
 
 import struct
 
-from bus.compat import ticks_add, ticks_diff
+from bus.compat import earliest, ticks_add, ticks_diff
 from bus.segmenter import MAX_MESSAGE, SEGMENT_HEADER, SEGMENT_HEADER_BYTES
 
 
@@ -138,5 +138,5 @@ class Reassembler:
             if ticks_diff(now_ms, expiry) >= 0:
                 self._close(one)
                 self.timed_out += 1
-            elif self._expiry_ms is None or ticks_diff(expiry, self._expiry_ms) < 0:
-                self._expiry_ms = expiry
+            else:
+                self._expiry_ms = earliest(self._expiry_ms, expiry)

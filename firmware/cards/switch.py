@@ -5,13 +5,13 @@ Runs on both interpreters.
 
 from bus import node, states
 from bus.compat import ticks_diff
+from bus.messages import TUPLE_CHANNEL
 from firmware.cards.card import Card
 from firmware.runtime import clock
 from firmware.runtime.datagrams import DATAGRAM_BYTES, PlainPort, PortHandler
 from firmware.switching.dataplane_relay import PLANE
 from firmware.switching.switch import Switch
 
-TUPLE_CHANNEL = 2
 HELLO_MS = 50
 
 

@@ -27,7 +27,7 @@ int32_t sp_turn(uint32_t, uint32_t, const uint8_t *, uint32_t, const void *, uin
 """)
 
 
-def library_path():
+def shared_object():
     """Path of the library: build/libsipplane.so of the checkout, or as SIPPLANE_LIBRARY says.
 
     Where that environment variable names nothing that exists, Python answers everything.
@@ -39,7 +39,7 @@ def library_path():
 
 def open_library():
     """The library, or None where it was not built. Raises OSError if the file is no library."""
-    path = library_path()
+    path = shared_object()
     return _ffi.dlopen(path) if os.path.exists(path) else None
 
 

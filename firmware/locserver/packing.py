@@ -14,7 +14,6 @@ ROWS_HEAD = const(3)  # number, count
 FRAGMENT_HEAD = const(5)  # number, index, count
 ROW_HEAD = const(4)
 REMOVED = const(0xFFFF)
-MAX_ROWS = const(0xFFFF)
 
 
 def encode_row(key, value):

@@ -80,7 +80,7 @@ class _Connection:
         try:
             octets = self._stream.recv(READ_BYTES)
         except OSError as error:
-            if error.args[0] != 11:
+            if error.args[0] != interfaces.EAGAIN:
                 self.end()
             return
         if not octets:
@@ -106,7 +106,7 @@ class _Connection:
                 taken = self._stream.send(self._out)
                 self._out = self._out[taken:]
         except OSError as error:
-            if error.args[0] != 11:
+            if error.args[0] != interfaces.EAGAIN:
                 self.end()
                 return
         if self._writing != bool(self._out):

@@ -9,11 +9,7 @@ from firmware.sip.errors import Malformed
 
 ALPHANUM = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LWS = b" \t\r\n"
-
-
 TOKEN = ALPHANUM + b"-.!%*_+`'~"
-# word (Call-ID) has these beside the token characters
-WORD = ALPHANUM + b"-.!%*_+`'~()<>:\\\"/[]?{}@"
 # gen-value: token, host or quoted-string; the host adds the IPv6 reference
 PARAM_VALUE = ALPHANUM + b"-.!%*_+`'~[]:"
 _PRINTED = bytes(range(32, 127)) + bytes(range(128, 256))

@@ -19,7 +19,6 @@ from bus.compat import const, earliest, ticks_add, ticks_diff
 PING = const(0)
 CHECK = const(1)
 KINDS = ("ping", "check")
-PROBE_ID_BYTES = const(8)
 EVENT_LIMIT = const(128)
 
 

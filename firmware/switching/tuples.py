@@ -15,7 +15,6 @@ from bus.compat import const, ticks_add, ticks_diff
 
 KEY_BYTES = const(13)
 UDP = const(17)
-TCP = const(6)
 MASK_64 = (1 << 64) - 1
 
 

@@ -71,7 +71,7 @@ class Pair:
         self.server = SipServer(config, self.store, SECRET)
         self.block = config_block(config, SECRET)
         library = dataplane_linux.open_library()
-        path = dataplane_linux.library_path()
+        path = dataplane_linux.shared_object()
         assert library is not None
         self._answer = _ffi.dlopen(path).sf_answer
         self._work = _ffi.from_buffer("uint8_t[]", mmap.mmap(-1, WORK_BYTES))

@@ -6,6 +6,7 @@ is the database file, or the table's memory of a card whose flash maps it.
 
 from bus import messages, node, states
 from bus.compat import earliest, ticks_add, ticks_diff
+from bus.messages import LIVE_CHANNEL
 from bus.wire import MAX_FRAME
 from firmware.location import record
 from firmware.location.store import LocationStore
@@ -20,7 +21,6 @@ from firmware.switching.encapsulation import ip_bytes
 from tests.sim.world import Crash
 
 SERVER_SLOT = 1
-LIVE_CHANNEL = 1
 BEAT_REFRESH_MS = 50
 EXPIRE_EVERY_MS = 1000
 MAX_CONTACTS = 8

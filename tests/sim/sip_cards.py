@@ -6,6 +6,7 @@ world's network. Each datagram's fate is accounted for: sent on, or in a counter
 
 from bus import messages, node, states
 from bus.compat import earliest, ticks_diff
+from bus.messages import TUPLE_CHANNEL
 from firmware.proxy.config import SipConfig
 from firmware.proxy.server import SipServer
 from firmware.switching import encapsulation
@@ -21,7 +22,6 @@ PLANE_PORT = 7000
 SECRET = b"sim secret of 16"
 DOMAIN = b"example.com"
 MIN_EXPIRES_S = 5
-TUPLE_CHANNEL = 2
 HELLO_MS = 50
 
 # every way a datagram may end in a switch card or a SIP server without one that leaves it
